@@ -1,6 +1,7 @@
 """What an auditor holds: records, their places in the tree, and one signed checkpoint.
 
-The standalone verifier (`tools/verify_receipt.py`) reads this JSON with no import of ours; docs/schemas/receipt.md says it in words.
+The standalone verifier (`gates/standalone/verify_receipt.py`) reads this JSON with no import of ours;
+docs/schemas/receipt.md says it in words.
 """
 
 from __future__ import annotations

@@ -1,0 +1,126 @@
+"""The commands."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from domain.errors import TellergateError
+from serving.cli.output import fail, print_json, say
+from serving.settings import read_settings
+
+app = typer.Typer(
+    name="tellergate",
+    help="Agents propose, a deterministic gate decides, only the ledger moves money.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+AsUser = Annotated[str, typer.Option("--as", help="Who acts. The token comes from TELLERGATE_TOKEN; the demo needs none.")]
+
+
+@app.command()
+def up() -> None:
+    """Start everything, print the address and the demo logins, stop it all with Ctrl-C."""
+    from serving.cli.up import run_up
+
+    try:
+        run_up(read_settings())
+    except TellergateError as error:
+        fail(error, as_json=False)
+
+
+@app.command()
+def ask(
+    customer: Annotated[str, typer.Option("--customer", help="The customer's id.")],
+    message: Annotated[str, typer.Option("--message", help="What to ask; - reads standard input.")],
+    as_user: AsUser = "ada",
+    conversation: Annotated[str | None, typer.Option(help="Go on in this conversation.")] = None,
+    key: Annotated[
+        str | None, typer.Option("--idempotency-key", help="Same key, same message: same answer, nothing twice.")
+    ] = None,
+    with_model: Annotated[bool, typer.Option("--with-model", help="Without a running service: start the models too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ask about a customer; with no service running, start what is needed, answer, stop."""
+    from serving.cli.ask import AskRequest, print_answer, run_ask
+
+    try:
+        text = sys.stdin.read() if message == "-" else message
+        request = AskRequest(customer_id=customer, text=text, username=as_user, conversation_id=conversation, idempotency_key=key)
+        answer = run_ask(read_settings(), request, with_model=with_model)
+    except TellergateError as error:
+        fail(error, as_json=as_json)
+    if as_json:
+        print_json(answer)
+    else:
+        print_answer(answer)
+
+
+@app.command()
+def verify(
+    receipt: Annotated[Path, typer.Argument(help="The receipt file.")],
+    key: Annotated[Path, typer.Option("--key", help="The public key file.")],
+    as_json: Json = False,
+) -> None:
+    """Verify a receipt offline: no database, no network, no service."""
+    from gates.standalone.verify_receipt import main as verify_main
+
+    sys.exit(verify_main([str(receipt), "--key", str(key), *(["--json"] if as_json else [])]))
+
+
+@app.command()
+def ingest(
+    file: Annotated[Path, typer.Argument(help="JSONL or CSV.")],
+    kind: Annotated[str, typer.Option("--kind", help="customers, accounts, cards, merchants, transactions, …")],
+    as_user: AsUser = "kim",
+    as_json: Json = False,
+) -> None:
+    """Take records in; bad rows go to quarantine with line and reason, the rest goes on. Idempotent."""
+    from serving.cli.ingest import print_report, run_ingest
+
+    try:
+        report = run_ingest(read_settings(), file, kind=kind, username=as_user)
+    except TellergateError as error:
+        fail(error, as_json=as_json)
+    if as_json:
+        print_json(report)
+    else:
+        print_report(report)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what is missing or wrong, and how to mend it. Exit 1 if anything is."""
+    from serving.cli.doctor import print_findings, run_doctor
+
+    findings = run_doctor()
+    if as_json:
+        print_json({"findings": [finding.model_dump() for finding in findings]})
+    else:
+        print_findings(findings)
+    sys.exit(1 if any(finding.level == "wrong" for finding in findings) else 0)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(context: typer.Context) -> None:
+    """Check style, types, arrows and SQL, then run the tests. Arguments go to pytest and leave the checks out."""
+    from serving.cli.testing import run_tests
+
+    sys.exit(run_tests(context.args))
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        say("stopped")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)

@@ -1,0 +1,94 @@
+"""`ask`: one question, one whole answer; against a running service, or against one that lives for this question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict
+from rich.console import Console
+
+from domain.errors import InvalidInput, TellergateError
+from serving.cli.client import ApiClient, is_running
+from serving.cli.output import say
+from serving.settings import Settings
+from serving.supervisor.up import Supervisor
+
+
+class AskRequest(BaseModel):
+    """Hold what to ask, as whom."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    customer_id: str
+    text: str
+    username: str
+    conversation_id: str | None = None
+    idempotency_key: str | None = None
+
+
+def run_ask(settings: Settings, request: AskRequest, *, with_model: bool) -> dict[str, Any]:
+    """Return the whole answer. Raises: TellergateError."""
+    if not request.text.strip():
+        raise InvalidInput("the message is empty: say what to ask with --message", code="empty_message")
+    if is_running(settings):
+        return _ask(settings, request)
+    return _ask_alone(settings.model_copy(update={"with_model": with_model, "with_embeddings": with_model}), request)
+
+
+def _ask(settings: Settings, request: AskRequest) -> dict[str, Any]:
+    client = ApiClient(settings)
+    client.sign_in(request.username)
+    conversation_id = request.conversation_id
+    if conversation_id is None:
+        made = client.call("POST", "/api/v1/conversations", json={"customer_id": request.customer_id})
+        conversation_id = made["conversation_id"]
+    answer: dict[str, Any] = client.call(
+        "POST",
+        f"/api/v1/conversations/{conversation_id}/messages",
+        params={"wait": "true"},
+        json={"text": request.text},
+        headers={"Idempotency-Key": request.idempotency_key or uuid4().hex},
+    )
+    return answer
+
+
+def _ask_alone(settings: Settings, request: AskRequest) -> dict[str, Any]:
+    """Start what the question needs under the supervisor's own lock, ask, stop everything."""
+    answers: list[dict[str, Any]] = []
+    faults: list[TellergateError] = []
+
+    def ask_once() -> None:
+        try:
+            answers.append(_ask(settings, request))
+        except TellergateError as error:
+            faults.append(error)
+
+    supervisor = Supervisor(settings, say=say)
+    supervisor.run(on_ready=ask_once, until=lambda: bool(answers or faults), wait_for_models=settings.with_model)
+    if faults:
+        raise faults[0]
+    if not answers:
+        raise InvalidInput("stopped before there was an answer", code="stopped")
+    return answers[0]
+
+
+def print_answer(answer: Mapping[str, Any]) -> None:
+    """Print an answer for people."""
+    console = Console(highlight=False, soft_wrap=True)
+    for sentence in answer.get("sentences", ()):
+        cited = ", ".join(citation["title"] for citation in sentence.get("citations", ()))
+        console.print(f"{sentence['text']}  ({sentence['generated_by']}{'; ' + cited if cited else ''})", markup=False)
+    decision = answer.get("decision")
+    if decision:
+        reasons = ", ".join(reason["code"] for reason in decision.get("reasons", ()))
+        console.print(f"\ndecision: {decision['outcome']} ({reasons})  {decision['decision_id']}", markup=False)
+    posting = answer.get("posting")
+    if posting:
+        console.print(
+            f"posted: {posting['amount_minor']} {posting['currency']} minor units, transfer {posting['transfer_id']}",
+            markup=False,
+        )
+    elif decision:
+        console.print("nothing was posted", markup=False)

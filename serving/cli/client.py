@@ -1,0 +1,97 @@
+"""An HTTP client on the API socket: problem+json becomes one clear line and a non-zero exit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from domain.errors import Forbidden, InvalidInput, SetupError, TellergateError, Unavailable
+from serving.settings import Settings, read_session_token
+from serving.supervisor.plan import SOCKET_NAMES
+from serving.supervisor.preflight import find_socket_dir
+from serving.supervisor.state import read_state
+
+_TIMEOUT_S = 120.0
+DEMO_LOGINS_FILE = "demo-logins.txt"
+
+
+class ApiProblem(TellergateError):
+    """Carry a problem+json answer of the service."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(
+            str(problem.get("detail") or problem.get("title") or f"HTTP {status}"), code=str(problem.get("code", "http_error"))
+        )
+        self.status = status
+        self.problem = dict(problem)
+
+
+class ApiClient:
+    """Speak to a running service as one signed-in user."""
+
+    def __init__(self, settings: Settings) -> None:
+        socket_path = find_socket_dir(settings.run_dir) / SOCKET_NAMES["edge"]
+        self._settings = settings
+        self._http = httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(socket_path)), base_url="http://tellergate", timeout=_TIMEOUT_S, trust_env=False
+        )
+
+    def sign_in(self, username: str) -> None:
+        """Use the token of the environment, or in demo mode the demo user's password. Raises: Forbidden, Unavailable."""
+        token = read_session_token() or self._sign_in_demo(username)
+        self._http.headers["Authorization"] = f"Bearer {token}"
+
+    def _sign_in_demo(self, username: str) -> str:
+        if self._settings.mode != "demo":
+            raise Forbidden(
+                f"set TELLERGATE_TOKEN to a token of {username}: there are no demo users in production mode", code="no_token"
+            )
+        password = read_demo_password(self._settings.var_dir / DEMO_LOGINS_FILE, username)
+        answer = self.call(
+            "POST", "/api/v1/sessions", json={"tenant_id": self._settings.tenant_id, "username": username, "password": password}
+        )
+        return str(answer["token"])
+
+    def call(self, method: str, path: str, **options: Any) -> Any:
+        """Send one request and return the JSON answer. Raises: ApiProblem, Unavailable."""
+        try:
+            answer = self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise Unavailable(
+                "the service does not answer on its socket: start it with ./tellergate up, or look at ./tellergate doctor",
+                code="service_down",
+            ) from error
+        if answer.is_error:
+            raise ApiProblem(answer.status_code, _problem_of(answer))
+        return answer.json()
+
+
+def is_running(settings: Settings) -> bool:
+    """Say whether a supervisor runs on this folder."""
+    return read_state(settings.run_dir) is not None
+
+
+def read_demo_password(logins_file: Path, username: str) -> str:
+    """Read a demo user's password. Raises: SetupError, InvalidInput."""
+    try:
+        text = logins_file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SetupError(
+            f"{logins_file} cannot be read: it is written at the first start of ./tellergate up", code="no_demo_logins"
+        ) from error
+    found = re.search(rf"^\s*{re.escape(username)}\s+(?P<password>\S+)", text, re.MULTILINE)
+    if found is None:
+        raise InvalidInput(f"there is no demo user {username!r}; {logins_file} lists them", code="unknown_user")
+    return found.group("password")
+
+
+def _problem_of(answer: httpx.Response) -> Mapping[str, Any]:
+    try:
+        body = answer.json()
+    except ValueError:
+        return {"detail": answer.text[:500]}
+    return body if isinstance(body, dict) else {"detail": str(body)[:500]}

@@ -1,0 +1,43 @@
+"""`test`: the checks, then pytest; what CI runs and what a developer runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from serving.cli.output import say
+from serving.settings import ROOT_DIR
+
+CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("format", ("-m", "ruff", "format", "--check", ".")),
+    ("lint", ("-m", "ruff", "check", ".")),
+    ("house rules", ("-m", "tools.lint_rules")),
+    ("arrows", ("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()")),
+    ("types", ("-m", "mypy", ".")),
+    ("SQL", ("-m", "sqlfluff", "lint", "--disable-progress-bar", "-q", ".")),
+)
+
+
+def run_tests(arguments: Sequence[str]) -> int:
+    """Return 0 when everything holds. With arguments: pytest alone, with them."""
+    if arguments:
+        return _run(("-m", "pytest", *arguments))
+    failed = [name for name, command in CHECKS if not _check(name, command)]
+    status = _run(("-m", "pytest"))
+    if failed:
+        say(f"failed checks: {', '.join(failed)}")
+    return status or (1 if failed else 0)
+
+
+def _check(name: str, command: tuple[str, ...]) -> bool:
+    started = time.monotonic()
+    status = _run(command)
+    say(f"{name}: {'ok' if status == 0 else 'FAILED'} ({time.monotonic() - started:.0f} s)")
+    return status == 0
+
+
+def _run(command: tuple[str, ...]) -> int:
+    sys.stdout.flush()
+    return subprocess.run((sys.executable, *command), cwd=ROOT_DIR, check=False).returncode

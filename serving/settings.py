@@ -1,0 +1,115 @@
+"""The one place that reads the environment. Read once at start; frozen; units in the names.
+
+Every variable is `TELLERGATE_<FIELD>`. Child processes do not read it: the supervisor hands each one what it may know.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from domain.errors import SetupError
+
+ROOT_DIR = Path(__file__).resolve().parents[1]
+
+OFFLINE_ENVIRONMENT: dict[str, str] = {
+    # Libraries that would otherwise reach for the network when imported or used.
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LITELLM_TELEMETRY": "False",
+    "GUARDRAILS_METRICS": "false",
+    "OTEL_SDK_DISABLED": "true",
+    "LANGSMITH_TRACING": "false",
+    "LANGCHAIN_TRACING_V2": "false",
+    "DO_NOT_TRACK": "1",
+    "ANONYMIZED_TELEMETRY": "False",
+    "TOKENIZERS_PARALLELISM": "false",
+    "OMP_NUM_THREADS": "1",
+}
+
+# Only what a program needs to run; everything else is handed over by name.
+_KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE")
+_TOKEN_VARIABLE = "TELLERGATE_TOKEN"  # noqa: S105 - the name of a variable, not a secret
+
+
+class Settings(BaseSettings):
+    """Hold what the operator of the machine may choose."""
+
+    model_config = SettingsConfigDict(env_prefix="TELLERGATE_", frozen=True, extra="ignore")
+
+    mode: Literal["demo", "production"] = "demo"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8460
+    var_dir: Path = ROOT_DIR / "var"
+    tenant_id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = "demo"
+    database_dsn: str | None = Field(default=None, repr=False)
+    """An administrator's DSN of an outside PostgreSQL 16+ with pgvector. Unset: the embedded server."""
+    with_model: bool = True
+    with_embeddings: bool = True
+    cookie_secure: bool = False
+    session_hours: Annotated[int, Field(ge=1, le=24)] = 10
+    model_budget_s: Annotated[int, Field(ge=1, le=120)] = 8
+
+    @field_validator("var_dir")
+    @classmethod
+    def _absolute(cls, folder: Path) -> Path:
+        return folder if folder.is_absolute() else ROOT_DIR / folder
+
+    @model_validator(mode="after")
+    def _safe_for_production(self) -> Settings:
+        if self.mode == "production" and self.database_dsn is None:
+            raise ValueError("production mode needs TELLERGATE_DATABASE_DSN: the embedded server is for one machine")
+        if self.mode == "production" and not self.cookie_secure:
+            raise ValueError("production mode needs TELLERGATE_COOKIE_SECURE=true behind TLS")
+        return self
+
+    @property
+    def secrets_dir(self) -> Path:
+        """Return the folder of 0600 secret files."""
+        return self.var_dir / "secrets"
+
+    @property
+    def run_dir(self) -> Path:
+        """Return the folder of sockets, locks and the state of the parts."""
+        return self.var_dir / "run"
+
+    @property
+    def log_dir(self) -> Path:
+        """Return the folder of the processes' logs."""
+        return self.var_dir / "log"
+
+    @property
+    def models_dir(self) -> Path:
+        """Return the folder of the starter models."""
+        return self.var_dir / "models"
+
+
+def read_settings() -> Settings:
+    """Read the environment. Raises: SetupError that names each variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = "; ".join(_describe(fault["loc"], fault["msg"]) for fault in error.errors(include_input=False))
+        raise SetupError(f"settings: {faults}", code="invalid_settings") from None
+
+
+def _describe(location: tuple[int | str, ...], message: str) -> str:
+    if not location:
+        return message
+    return f"TELLERGATE_{str(location[0]).upper()}: {message}"
+
+
+def read_session_token() -> str:
+    """Return the session token that a script handed over in TELLERGATE_TOKEN, "" if there is none."""
+    return os.environ.get(_TOKEN_VARIABLE, "")
+
+
+def make_child_environment() -> dict[str, str]:
+    """Return a clean environment for our processes: nothing secret, and every library told to stay offline."""
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    return {**kept, **OFFLINE_ENVIRONMENT, "PYTHONPATH": str(ROOT_DIR), "PYTHONUNBUFFERED": "1"}

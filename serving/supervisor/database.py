@@ -1,0 +1,71 @@
+"""The database of one machine: the embedded server or an outside one, its roles, its schema."""
+
+from __future__ import annotations
+
+from serving.settings import Settings
+from storage.embedded import EmbeddedPostgres
+from storage.server_address import ServerAddress, address_of
+from storage.setup import set_up_database
+
+DATABASE = "tellergate"
+
+
+class Database:
+    """Start it, bring its schema to the newest, stop it. Only the supervisor and one-shot commands hold one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        outside = settings.database_dsn is not None
+        self._embedded = None if outside else EmbeddedPostgres(home=settings.var_dir / "pg", secrets_dir=settings.secrets_dir)
+
+    @property
+    def is_embedded(self) -> bool:
+        """Say whether the server is ours."""
+        return self._embedded is not None
+
+    @property
+    def pid(self) -> int | None:
+        """Return the embedded server's process id while it runs."""
+        return self._embedded.pid if self._embedded else None
+
+    def is_running(self) -> bool:
+        """Say whether the embedded server is alive; an outside one is not ours to watch."""
+        return self._embedded is None or self._embedded.is_running()
+
+    def start(self) -> ServerAddress:
+        """Start the embedded server; return where our database is. Idempotent."""
+        if self._embedded is not None:
+            return self._embedded.start().with_dbname(DATABASE)
+        assert self._settings.database_dsn is not None
+        return address_of(self._settings.database_dsn)
+
+    def prepare(self) -> str:
+        """Make roles, database, schema and context key; return the schema's revision. Idempotent."""
+        maintenance = self._embedded.admin_dsn() if self._embedded else self._settings.database_dsn
+        assert maintenance is not None
+        return set_up_database(
+            maintenance_dsn=maintenance,
+            admin_dsn=self.admin_dsn,
+            dbname=self.dbname,
+            secrets_dir=self._settings.secrets_dir,
+        )
+
+    @property
+    def dbname(self) -> str:
+        """Return the name of our database."""
+        if self._settings.database_dsn is not None:
+            return address_of(self._settings.database_dsn).dbname
+        return DATABASE
+
+    @property
+    def admin_dsn(self) -> str:
+        """Return the administrator's DSN of our database: migrations only."""
+        if self._embedded is not None:
+            return self._embedded.admin_dsn(DATABASE)
+        assert self._settings.database_dsn is not None
+        return self._settings.database_dsn
+
+    def stop(self) -> None:
+        """Stop the embedded server. Idempotent."""
+        if self._embedded is not None:
+            self._embedded.stop()

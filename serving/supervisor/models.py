@@ -1,0 +1,72 @@
+"""The two vLLM servers as parts, where their environment and models are there."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from serving.launch import ModelEndpoint
+from serving.settings import ROOT_DIR, Settings
+from serving.supervisor.parts import PartSpec, answers_http
+from serving.supervisor.plan import Endpoints
+from serving.vllm.server import ModelServerCommand, chat_server_command, embedding_server_command
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """Hold what to start and where it will answer."""
+
+    specs: tuple[PartSpec, ...]
+    endpoints: Endpoints
+
+
+def plan_model_servers(settings: Settings, *, socket_dir: Path) -> ModelPlan:
+    """Return the model servers to start; none without an environment for vLLM: then the templates speak."""
+    environment = ROOT_DIR / ".venv-vllm"
+    cache = settings.var_dir / "cache"
+    if not settings.with_model or not (environment / "bin" / "python").exists():
+        return ModelPlan((), Endpoints(chat=None, embeddings=None))
+    cache.mkdir(parents=True, exist_ok=True)
+    key = secrets.token_hex(32)
+    chat_command = chat_server_command(
+        environment=environment,
+        model=settings.models_dir / "chat",
+        uds=socket_dir / "vllm-chat.sock",
+        cache=cache,
+        api_key=key,
+    )
+    specs = [_spec_of(settings, "vllm-chat", chat_command)]
+    chat = _endpoint_of(chat_command, key)
+    embeddings = None
+    if settings.with_embeddings:
+        embedding_command = embedding_server_command(
+            environment=environment,
+            model=settings.models_dir / "embedding",
+            uds=socket_dir / "vllm-embed.sock",
+            cache=cache,
+            api_key=key,
+        )
+        specs.append(_spec_of(settings, "vllm-embeddings", embedding_command))
+        embeddings = _endpoint_of(embedding_command, key)
+    return ModelPlan(tuple(specs), Endpoints(chat=chat, embeddings=embeddings))
+
+
+def _spec_of(settings: Settings, name: str, command: ModelServerCommand) -> PartSpec:
+    # vLLM starts an engine process of its own; the guardian makes sure that it never outlives us.
+    # Started by its path: our folders must not be importable from the model's environment.
+    guardian = (sys.executable, "-P", str(ROOT_DIR / "serving" / "supervisor" / "guardian.py"))
+    return PartSpec(
+        name=name,
+        argv=(*guardian, *command.argv),
+        environment=command.env,
+        log_file=settings.log_dir / f"{name}.log",
+        is_ready=partial(answers_http, command.uds, "/health"),
+        socket_path=command.uds,
+    )
+
+
+def _endpoint_of(command: ModelServerCommand, key: str) -> ModelEndpoint:
+    return ModelEndpoint(socket_path=command.uds, base_url=command.base_url, served_name=command.served_model_name, token=key)

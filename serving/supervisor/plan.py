@@ -1,0 +1,80 @@
+"""Which processes there are, with what each may know."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from serving.launch import HOLDS_CONTEXT_KEY, PEERS_OF, ROLES_OF, ModelEndpoint, ProcessConfig, ProcessName
+from serving.settings import ROOT_DIR, Settings, make_child_environment
+from serving.supervisor.parts import PartSpec, answers_http
+from storage.roles import read_role_password
+from storage.secrets import ensure_secret
+from storage.server_address import ServerAddress
+
+PROCESSES: tuple[ProcessName, ...] = ("money", "agents", "jobs", "edge")
+# The gate's decisions must not wait behind a model that fills both cores.
+_NICENESS: Mapping[ProcessName, int] = {"money": 0, "edge": 0, "agents": 2, "jobs": 5}
+SOCKET_NAMES: Mapping[ProcessName, str] = {
+    "money": "money.sock",
+    "agents": "agents.sock",
+    "jobs": "jobs.sock",
+    "edge": "api.sock",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Hold the two model servers, None where there is none."""
+
+    chat: ModelEndpoint | None
+    embeddings: ModelEndpoint | None
+
+
+def plan_processes(
+    settings: Settings, *, socket_dir: Path, database: ServerAddress, endpoints: Endpoints
+) -> tuple[PartSpec, ...]:
+    """Return the specs of our own processes. Tokens between them are made anew at each start and never touch the disk."""
+    tokens = {name: secrets.token_hex(32) for name in PROCESSES}
+    context_key = ensure_secret(settings.secrets_dir / "tenant_context.key")
+    specs = []
+    for name in PROCESSES:
+        config = ProcessConfig(
+            name=name,
+            tenant_id=settings.tenant_id,
+            root_dir=ROOT_DIR,
+            var_dir=settings.var_dir,
+            socket_path=socket_dir / SOCKET_NAMES[name],
+            own_token=tokens[name],
+            peer_sockets={peer: socket_dir / SOCKET_NAMES[peer] for peer in PEERS_OF[name]},
+            peer_tokens={peer: tokens[peer] for peer in PEERS_OF[name]},
+            database=database,
+            passwords={role: read_role_password(settings.secrets_dir, role) for role in ROLES_OF[name]},
+            context_key_hex=context_key if name in HOLDS_CONTEXT_KEY else None,
+            chat=endpoints.chat if name == "agents" else None,
+            embeddings=endpoints.embeddings if name in ("agents", "jobs") else None,
+            host=settings.host,
+            port=settings.port,
+            cookie_secure=settings.cookie_secure,
+            session_hours=settings.session_hours,
+            model_budget_s=settings.model_budget_s,
+        )
+        specs.append(_spec_of(settings, config))
+    return tuple(specs)
+
+
+def _spec_of(settings: Settings, config: ProcessConfig) -> PartSpec:
+    return PartSpec(
+        name=config.name,
+        argv=(sys.executable, "-m", f"serving.processes.{config.name}"),
+        environment=make_child_environment(),
+        log_file=settings.log_dir / f"{config.name}.log",
+        is_ready=partial(answers_http, config.socket_path, "/livez" if config.name == "edge" else "/healthz"),
+        standard_input=config.model_dump_json().encode(),
+        niceness=_NICENESS[config.name],
+        socket_path=config.socket_path,
+    )
