@@ -37,7 +37,9 @@ def test_ids_sort_by_time_and_hold_their_uuid() -> None:
     assert uuid_of(made).version == 7
 
 
-@pytest.mark.parametrize("text", ["", "dec_", "dec_" + "g" * 32, "DEC_" + "0" * 32, "dec_" + "0" * 31, "txn_" + "0" * 32, "dec_" + "0" * 33])
+@pytest.mark.parametrize(
+    "text", ["", "dec_", "dec_" + "g" * 32, "DEC_" + "0" * 32, "dec_" + "0" * 31, "txn_" + "0" * 32, "dec_" + "0" * 33]
+)
 def test_other_texts_are_no_decision_ids(text: str) -> None:
     with pytest.raises(InvalidId):
         require_id(text, "dec")
