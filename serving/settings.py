@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8460
     var_dir: Path = ROOT_DIR / "var"
+    models_dir: Path = ROOT_DIR / "var" / "models"
+    """Where set-up put the starter models, or your own: folders `chat`, `embedding`, `ner`."""
     tenant_id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = "demo"
     database_dsn: str | None = Field(default=None, repr=False)
     """An administrator's DSN of an outside PostgreSQL 16+ with pgvector. Unset: the embedded server."""
@@ -55,7 +57,7 @@ class Settings(BaseSettings):
     session_hours: Annotated[int, Field(ge=1, le=24)] = 10
     model_budget_s: Annotated[int, Field(ge=1, le=120)] = 8
 
-    @field_validator("var_dir")
+    @field_validator("var_dir", "models_dir")
     @classmethod
     def _absolute(cls, folder: Path) -> Path:
         return folder if folder.is_absolute() else ROOT_DIR / folder
@@ -82,11 +84,6 @@ class Settings(BaseSettings):
     def log_dir(self) -> Path:
         """Return the folder of the processes' logs."""
         return self.var_dir / "log"
-
-    @property
-    def models_dir(self) -> Path:
-        """Return the folder of the starter models."""
-        return self.var_dir / "models"
 
 
 def read_settings() -> Settings:
