@@ -34,14 +34,16 @@ PEERS_OF: dict[ProcessName, tuple[ProcessName, ...]] = {
 }
 
 
-class ModelEndpoint(BaseModel):
-    """Say where a model server answers and under which name. `token` is its API key, where it has one."""
+class ModelAddress(BaseModel):
+    """Say where a model server answers and under which name. `model` is what records say; `token` is its API key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     socket_path: Path | None
     base_url: str
+    health_url: str
     served_name: str
+    model: str
     token: str = Field(default="", repr=False)
 
 
@@ -54,6 +56,7 @@ class ProcessConfig(BaseModel):
     tenant_id: str
     root_dir: Path
     var_dir: Path
+    models_dir: Path
     socket_path: Path
     own_token: str = Field(repr=False)
     peer_sockets: dict[ProcessName, Path]
@@ -61,13 +64,18 @@ class ProcessConfig(BaseModel):
     database: ServerAddress
     passwords: dict[LoginRole, str] = Field(repr=False)
     context_key_hex: str | None = Field(default=None, repr=False)
-    chat: ModelEndpoint | None = None
-    embeddings: ModelEndpoint | None = None
+    chat: ModelAddress | None = None
+    embeddings: ModelAddress | None = None
     host: str = "127.0.0.1"
     port: int = 8460
     cookie_secure: bool = False
     session_hours: int = 10
     model_budget_s: int = 8
+
+    @property
+    def secrets_dir(self) -> Path:
+        """Return the folder of the tenant keys and the signing key."""
+        return self.var_dir / "secrets"
 
     @property
     def context_key(self) -> bytes:

@@ -53,7 +53,7 @@ def print_findings(findings: tuple[Finding, ...]) -> None:
 
 def _check_python(_settings: Settings) -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info[:2] == (3, 11):
+    if version.startswith("3.11."):
         return Finding(level="ok", what=f"Python {version}")
     return Finding(level="wrong", what=f"Python {version}", mend="install Python 3.11 and run ./tellergate setup")
 

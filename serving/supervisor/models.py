@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from serving.launch import ModelEndpoint
+from serving.launch import ModelAddress
 from serving.settings import ROOT_DIR, Settings
 from serving.supervisor.parts import PartSpec, answers_http
 from serving.supervisor.plan import Endpoints
@@ -39,7 +40,7 @@ def plan_model_servers(settings: Settings, *, socket_dir: Path) -> ModelPlan:
         api_key=key,
     )
     specs = [_spec_of(settings, "vllm-chat", chat_command)]
-    chat = _endpoint_of(chat_command, key)
+    chat = _endpoint_of(settings, chat_command, key)
     embeddings = None
     if settings.with_embeddings:
         embedding_command = embedding_server_command(
@@ -50,7 +51,7 @@ def plan_model_servers(settings: Settings, *, socket_dir: Path) -> ModelPlan:
             api_key=key,
         )
         specs.append(_spec_of(settings, "vllm-embeddings", embedding_command))
-        embeddings = _endpoint_of(embedding_command, key)
+        embeddings = _endpoint_of(settings, embedding_command, key)
     return ModelPlan(tuple(specs), Endpoints(chat=chat, embeddings=embeddings))
 
 
@@ -68,5 +69,21 @@ def _spec_of(settings: Settings, name: str, command: ModelServerCommand) -> Part
     )
 
 
-def _endpoint_of(command: ModelServerCommand, key: str) -> ModelEndpoint:
-    return ModelEndpoint(socket_path=command.uds, base_url=command.base_url, served_name=command.served_model_name, token=key)
+def _endpoint_of(settings: Settings, command: ModelServerCommand, key: str) -> ModelAddress:
+    return ModelAddress(
+        socket_path=command.uds,
+        base_url=command.base_url,
+        health_url=command.health_url,
+        served_name=command.served_model_name,
+        model=read_model_name(settings.models_dir, command.name),
+        token=key,
+    )
+
+
+def read_model_name(models_dir: Path, part: str) -> str:
+    """Return the name that records say, from the manifest that set-up wrote; the part's own name without one."""
+    try:
+        manifest = json.loads((models_dir / "manifest.json").read_text(encoding="utf-8"))
+        return str(manifest[part]["name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return part

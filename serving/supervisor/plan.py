@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from serving.launch import HOLDS_CONTEXT_KEY, PEERS_OF, ROLES_OF, ModelEndpoint, ProcessConfig, ProcessName
+from serving.launch import HOLDS_CONTEXT_KEY, PEERS_OF, ROLES_OF, ModelAddress, ProcessConfig, ProcessName
 from serving.settings import ROOT_DIR, Settings, make_child_environment
 from serving.supervisor.parts import PartSpec, answers_http
 from storage.roles import read_role_password
-from storage.secrets import ensure_secret
 from storage.server_address import ServerAddress
+from storage.tenancy import read_context_key
 
 PROCESSES: tuple[ProcessName, ...] = ("money", "agents", "jobs", "edge")
 # The gate's decisions must not wait behind a model that fills both cores.
@@ -31,8 +31,8 @@ SOCKET_NAMES: Mapping[ProcessName, str] = {
 class Endpoints:
     """Hold the two model servers, None where there is none."""
 
-    chat: ModelEndpoint | None
-    embeddings: ModelEndpoint | None
+    chat: ModelAddress | None
+    embeddings: ModelAddress | None
 
 
 def plan_processes(
@@ -40,31 +40,50 @@ def plan_processes(
 ) -> tuple[PartSpec, ...]:
     """Return the specs of our own processes. Tokens between them are made anew at each start and never touch the disk."""
     tokens = {name: secrets.token_hex(32) for name in PROCESSES}
-    context_key = ensure_secret(settings.secrets_dir / "tenant_context.key")
-    specs = []
-    for name in PROCESSES:
-        config = ProcessConfig(
+    plan = _Plan(settings, socket_dir, database, endpoints, tokens)
+    return tuple(_spec_of(settings, plan.config_of(name)) for name in PROCESSES)
+
+
+def plan_first_load(settings: Settings, *, socket_dir: Path, database: ServerAddress) -> ProcessConfig:
+    """Return the configuration of the one-shot process that loads the demo tenant: that of the jobs process, with no peers."""
+    plan = _Plan(settings, socket_dir, database, Endpoints(chat=None, embeddings=None), {"jobs": ""})
+    return plan.config_of("jobs")
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    settings: Settings
+    socket_dir: Path
+    database: ServerAddress
+    endpoints: Endpoints
+    tokens: Mapping[ProcessName, str]
+
+    def config_of(self, name: ProcessName) -> ProcessConfig:
+        settings = self.settings
+        return ProcessConfig(
             name=name,
             tenant_id=settings.tenant_id,
             root_dir=ROOT_DIR,
             var_dir=settings.var_dir,
-            socket_path=socket_dir / SOCKET_NAMES[name],
-            own_token=tokens[name],
-            peer_sockets={peer: socket_dir / SOCKET_NAMES[peer] for peer in PEERS_OF[name]},
-            peer_tokens={peer: tokens[peer] for peer in PEERS_OF[name]},
-            database=database,
+            models_dir=settings.models_dir,
+            socket_path=self.socket_dir / SOCKET_NAMES[name],
+            own_token=self.tokens[name],
+            peer_sockets={peer: self.socket_dir / SOCKET_NAMES[peer] for peer in PEERS_OF[name]},
+            peer_tokens={peer: self.tokens[peer] for peer in PEERS_OF[name]},
+            database=self.database,
             passwords={role: read_role_password(settings.secrets_dir, role) for role in ROLES_OF[name]},
-            context_key_hex=context_key if name in HOLDS_CONTEXT_KEY else None,
-            chat=endpoints.chat if name == "agents" else None,
-            embeddings=endpoints.embeddings if name in ("agents", "jobs") else None,
+            context_key_hex=self._context_key() if name in HOLDS_CONTEXT_KEY else None,
+            chat=self.endpoints.chat if name == "agents" else None,
+            embeddings=self.endpoints.embeddings if name in ("agents", "jobs") else None,
             host=settings.host,
             port=settings.port,
             cookie_secure=settings.cookie_secure,
             session_hours=settings.session_hours,
             model_budget_s=settings.model_budget_s,
         )
-        specs.append(_spec_of(settings, config))
-    return tuple(specs)
+
+    def _context_key(self) -> str:
+        return read_context_key(self.settings.secrets_dir).hex()
 
 
 def _spec_of(settings: Settings, config: ProcessConfig) -> PartSpec:

@@ -82,7 +82,7 @@ class Supervisor:
         self._say("database: running")
         revision = self._database.prepare()
         self._say(f"database: schema at {revision}")
-        load_first_data(settings, address, say=self._say)
+        load_first_data(settings, address, socket_dir=socket_dir, say=self._say)
         self._launch(plan_processes(settings, socket_dir=socket_dir, database=address, endpoints=models.endpoints))
 
     def _launch(self, specs: Sequence[PartSpec]) -> None:

@@ -1,0 +1,227 @@
+"""The one place that joins planes: each function builds the parts of one process from what the supervisor told it.
+
+Imports stand inside the functions, so that a process loads what it needs and no more (presidio alone takes two seconds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from psycopg import Connection
+
+from domain.errors import InvalidInput, Unavailable
+from serving.launch import ModelAddress, ProcessConfig, ProcessName
+from serving.serve import SystemClock
+from storage.pools import Pool, open_pool
+from storage.roles import LoginRole
+from storage.tenancy import mint_context
+from storage.unit_of_work import unit_of_work
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from masking.masker import Masker
+    from serving.edge.deps import IngestRequest
+    from serving.ingest.demo_load import DemoReport
+    from serving.ingest.ingest import IngestDeps
+    from serving.jobs.knowledge import KnowledgeDeps
+    from serving.vllm.client import ModelEndpoint
+
+# A context outlives the longest transaction of its role and little more.
+_CONTEXT_LIFETIME = timedelta(minutes=2)
+_INGEST_CONTEXT_LIFETIME = timedelta(minutes=30)
+_INGEST_TIMEOUT_S = 1800.0
+DEMO_SCENARIOS_FILE = "demo-scenarios.json"
+DEMO_LOGINS_FILE = "demo-logins.txt"
+RECEIPT_KEY_FILE = "receipts.key"
+PUBLIC_KEY_FILE = "receipts.pub"
+
+Transact = Callable[[str], AbstractContextManager[Connection[Any]]]
+
+
+def _minter(config: ProcessConfig, role: LoginRole, lifetime: timedelta = _CONTEXT_LIFETIME) -> Callable[[str], str]:
+    """Return a function that signs a context of `role` for a tenant."""
+    key = config.context_key
+
+    def mint(tenant_id: str) -> str:
+        return mint_context(key, tenant_id=tenant_id, role=role, expires_at=datetime.now(UTC) + lifetime)
+
+    return mint
+
+
+def _pool(config: ProcessConfig, role: LoginRole, *, max_size: int = 4) -> Pool:
+    return open_pool(config.database.dsn(role, config.passwords[role]), name=f"{config.name}-{role}", max_size=max_size)
+
+
+def _transact(pool: Pool, mint: Callable[[str], str]) -> Transact:
+    @contextmanager
+    def transact(tenant_id: str) -> Iterator[Connection[Any]]:
+        with unit_of_work(pool, mint(tenant_id)) as connection:
+            yield connection
+
+    return transact
+
+
+def _endpoint(address: ModelAddress) -> ModelEndpoint:
+    from serving.vllm.client import ModelEndpoint
+
+    return ModelEndpoint(
+        base_url=address.base_url,
+        served_model_name=address.served_name,
+        api_key=address.token,
+        uds=address.socket_path,
+        health_url=address.health_url,
+    )
+
+
+def _masker(config: ProcessConfig, transact_vault: Transact) -> Masker:
+    from masking.detection import build_detector
+    from masking.keys import FileKeyProvider
+    from masking.masker import Masker
+    from masking.vault import Vault
+
+    keys = FileKeyProvider(config.secrets_dir)
+    return Masker(detector=build_detector(config.models_dir / "ner"), vault=Vault(keys), keys=keys, transact=transact_vault)
+
+
+def _ingest_deps(config: ProcessConfig) -> IngestDeps:
+    from masking.keys import FileKeyProvider
+    from masking.vault import Vault
+    from serving.ingest.ingest import IngestDeps
+
+    return IngestDeps(
+        transact_jobs=_transact(_pool(config, "jobs"), _minter(config, "jobs", _INGEST_CONTEXT_LIFETIME)),
+        transact_vault=_transact(_pool(config, "vault"), _minter(config, "vault", _INGEST_CONTEXT_LIFETIME)),
+        vault=Vault(FileKeyProvider(config.secrets_dir)),
+    )
+
+
+def _knowledge_deps(config: ProcessConfig, ingest: IngestDeps) -> KnowledgeDeps:
+    from serving.jobs.knowledge import KnowledgeDeps
+    from serving.vllm.embeddings import VllmEmbeddings
+
+    embedder = VllmEmbeddings(_endpoint(config.embeddings), name=config.embeddings.model) if config.embeddings else None
+    return KnowledgeDeps(
+        transact_jobs=ingest.transact_jobs, make_masker=lambda: _masker(config, ingest.transact_vault), embedder=embedder
+    )
+
+
+def load_first_data(config: ProcessConfig, now: datetime) -> tuple[DemoReport, int]:
+    """Load the demo tenant and its knowledge base. Idempotent. Returns what was loaded and the number of changed articles."""
+    from masking.keys import FileKeyProvider
+    from serving.ingest.demo_load import DemoDeps, load_demo
+    from serving.jobs.knowledge import index_articles, read_articles
+
+    ingest = _ingest_deps(config)
+    demo = DemoDeps(
+        ingest=ingest,
+        ensure_tenant_keys=FileKeyProvider(config.secrets_dir).ensure_tenant_keys,
+        logins_path=config.var_dir / DEMO_LOGINS_FILE,
+        scenarios_path=config.var_dir / DEMO_SCENARIOS_FILE,
+        tenant_id=config.tenant_id,
+    )
+    report = load_demo(demo, now)
+    articles = read_articles(config.root_dir / "demo" / "knowledge")
+    changed = index_articles(_knowledge_deps(config, ingest), articles, tenant_id=config.tenant_id, now=now)
+    return report, changed
+
+
+def build_jobs(config: ProcessConfig) -> FastAPI:
+    """Build the jobs process."""
+    from serving.jobs.app import JobsDeps, create_jobs_app
+    from serving.jobs.tasks import declare_tasks
+    from storage.jobs import make_job_app
+
+    ingest = _ingest_deps(config)
+    job_app = make_job_app(config.database.dsn("jobs", config.passwords["jobs"]))
+    declare_tasks(job_app, _knowledge_deps(config, ingest), tenant_id=config.tenant_id)
+    deps = JobsDeps(
+        ingest=ingest,
+        ingest_dir=config.var_dir / "ingest",
+        job_app=job_app,
+        clock=SystemClock(),
+        process_token=config.own_token,
+    )
+    return create_jobs_app(deps)
+
+
+def build_edge(config: ProcessConfig) -> FastAPI:
+    """Build the edge: console, API, vault."""
+    from masking.keys import FileKeyProvider
+    from masking.unmask import Unmasker
+    from masking.vault import Vault
+    from serving.edge.agents_client import AgentsClient
+    from serving.edge.app import create_edge_app
+    from serving.edge.database import EdgeDatabase
+    from serving.edge.deps import EdgeDeps, EdgeOptions
+    from serving.edge.masking_boundary import MaskingBoundary
+    from serving.edge.money_client import MoneyClient
+
+    keys = FileKeyProvider(config.secrets_dir)
+    edge_pool, vault_pool = _pool(config, "edge", max_size=8), _pool(config, "vault", max_size=8)
+    transact_vault = _transact(vault_pool, _minter(config, "vault"))
+    boundary = MaskingBoundary(
+        masker=_masker(config, transact_vault),
+        unmasker=Unmasker(keys=keys, transact=transact_vault),
+        vault=Vault(keys),
+        transact=transact_vault,
+    )
+
+    def close() -> None:
+        edge_pool.close()
+        vault_pool.close()
+
+    deps = EdgeDeps(
+        database=EdgeDatabase(edge_pool, _minter(config, "edge")),
+        boundary=boundary,
+        agents=AgentsClient(_peer(config, "agents")),
+        money=MoneyClient(_peer(config, "money")),
+        clock=SystemClock(),
+        options=EdgeOptions(
+            static_dir=config.root_dir / "static",
+            ingest_dir=config.var_dir / "ingest",
+            default_tenant_id=config.tenant_id,
+            cookie_secure=config.cookie_secure,
+            session_lifetime=timedelta(hours=config.session_hours),
+        ),
+        mint_agent_context=_minter(config, "ai"),
+        start_ingest=_start_ingest(config),
+        close=close,
+    )
+    return create_edge_app(deps)
+
+
+def _peer(config: ProcessConfig, name: ProcessName) -> Any:
+    from serving.edge.process_client import Peer
+
+    return Peer(name=name, socket_path=config.peer_sockets[name], token=config.peer_tokens[name])
+
+
+def _start_ingest(config: ProcessConfig) -> Callable[[IngestRequest], Mapping[str, Any]]:
+    """Return a function that hands a stored upload to the jobs process and waits for its report."""
+    socket_path, token = config.peer_sockets["jobs"], config.peer_tokens["jobs"]
+
+    def start(request: IngestRequest) -> Mapping[str, Any]:
+        body = {
+            "tenant_id": request.tenant_id,
+            "file_name": request.file.name,
+            "file_format": request.file_format,
+            "kind": request.kind,
+        }
+        transport = httpx.HTTPTransport(uds=str(socket_path))
+        headers = {"Authorization": f"Bearer {token}"}
+        try:
+            with httpx.Client(transport=transport, headers=headers, timeout=_INGEST_TIMEOUT_S, trust_env=False) as client:
+                answer = client.post("http://jobs/v1/ingest", json=body)
+        except httpx.TransportError as error:
+            raise Unavailable("the jobs process does not answer: nothing was taken in; try again", code="jobs_down") from error
+        if answer.is_success:
+            return dict(answer.json())
+        problem = answer.json()
+        raise InvalidInput(str(problem.get("detail", "refused")), code=str(problem.get("code", "refused")))
+
+    return start
