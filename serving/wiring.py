@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from serving.ingest.demo_load import DemoReport
     from serving.ingest.ingest import IngestDeps
     from serving.jobs.knowledge import KnowledgeDeps
-    from serving.vllm.client import ModelEndpoint
+    from serving.vllm.endpoint import ModelEndpoint
 
 # A context outlives the longest transaction of its role and little more.
 _CONTEXT_LIFETIME = timedelta(minutes=2)
@@ -67,7 +67,7 @@ def _transact(pool: Pool, mint: Callable[[str], str]) -> Transact:
 
 
 def _endpoint(address: ModelAddress) -> ModelEndpoint:
-    from serving.vllm.client import ModelEndpoint
+    from serving.vllm.endpoint import ModelEndpoint
 
     return ModelEndpoint(
         base_url=address.base_url,
@@ -147,6 +147,36 @@ def build_jobs(config: ProcessConfig) -> FastAPI:
         process_token=config.own_token,
     )
     return create_jobs_app(deps)
+
+
+def build_money(config: ProcessConfig) -> FastAPI:
+    """Build the money process: the gate, the executor, the signer of the log."""
+    from gates.policy.bundle import load_bundle_directory
+    from gates.receipts.signing_key import ensure_signer, publish_verifier_key
+    from gates.score.scorecard import load_scorecard
+    from gates.submission import Rules
+    from serving.money.app import create_money_app
+    from serving.money.service import MoneyDeps
+
+    signer = ensure_signer(config.secrets_dir / RECEIPT_KEY_FILE)
+    publish_verifier_key(signer, config.var_dir / PUBLIC_KEY_FILE)
+    key = config.context_key
+
+    def mint(tenant_id: str, role: LoginRole) -> str:
+        return mint_context(key, tenant_id=tenant_id, role=role, expires_at=datetime.now(UTC) + _CONTEXT_LIFETIME)
+
+    deps = MoneyDeps(
+        gate_pool=_pool(config, "gate"),
+        executor_pool=_pool(config, "executor"),
+        mint=mint,
+        tenant_ids=(config.tenant_id,),
+        rules=Rules(scorecard=load_scorecard()),
+        starter_bundle=load_bundle_directory(config.root_dir / "gates" / "bundles" / "starter"),
+        signer=signer,
+        clock=SystemClock(),
+        process_token=config.own_token,
+    )
+    return create_money_app(deps)
 
 
 def build_edge(config: ProcessConfig) -> FastAPI:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -22,7 +23,9 @@ _LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports
 
 def _lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     command = (sys.executable, "-c", _LINT_IMPORTS, "--no-cache")
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+    # A wide terminal, so that a contract and its verdict stand on one line.
+    environment = {**os.environ, "COLUMNS": "400"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300)
 
 
 def test_arrows_hold() -> None:

@@ -1,0 +1,87 @@
+-- name: insert_event
+-- A trigger puts the event on the waiting list of the sequencer.
+INSERT INTO core.events (
+    tenant_id, event_id, event_type, source, subject, occurred_at, recorded_at, account_id, idempotency_key,
+    amount_minor, currency, policy_decision, policy_version, model_score_ref, trace_id, data
+)
+VALUES (
+    %(tenant_id)s, %(event_id)s, %(event_type)s, %(source)s, %(subject)s, %(occurred_at)s, %(recorded_at)s,
+    %(account_id)s, %(idempotency_key)s, %(amount_minor)s, %(currency)s, %(policy_decision)s, %(policy_version)s,
+    %(model_score_ref)s, %(trace_id)s, %(data)s
+);
+
+-- name: find_event
+-- One event of the tenant.
+SELECT * FROM core.events
+WHERE event_id = %(event_id)s;
+
+-- name: list_events_of
+-- What happened to one subject.
+SELECT * FROM core.events
+WHERE subject = %(subject)s
+ORDER BY recorded_at, event_id;
+
+-- name: list_events
+-- The log in its order.
+SELECT
+    events.*,
+    positions.position,
+    positions.leaf_hash
+FROM core.event_positions AS positions
+INNER JOIN core.events AS events USING (tenant_id, event_id)
+WHERE positions.position > %(after_position)s
+ORDER BY positions.position
+LIMIT %(limit)s;
+
+-- name: find_placement
+-- Where an event stands.
+SELECT
+    position,
+    leaf_hash
+FROM core.event_positions
+WHERE event_id = %(event_id)s;
+
+-- name: list_waiting_tenants
+-- Whose events wait; the policy `waiting_tenants` lets role gate see this much.
+SELECT DISTINCT tenant_id FROM core.events_unsequenced
+ORDER BY tenant_id;
+
+-- name: lock_sequence
+-- One sequencer a tenant at a time, till the end of the transaction.
+SELECT PG_ADVISORY_XACT_LOCK(HASHTEXTEXTENDED('tellergate.sequence.' || core.current_tenant(), 0));
+
+-- name: take_unsequenced
+-- The condition on the tenant is no repetition: role gate sees the waiting list across tenants.
+SELECT events.*
+FROM core.events_unsequenced AS waiting
+INNER JOIN core.events AS events USING (tenant_id, event_id)
+WHERE waiting.tenant_id = (SELECT core.current_tenant())
+ORDER BY waiting.ordinal
+LIMIT %(limit)s;
+
+-- name: next_position
+-- One after the last.
+SELECT COALESCE(MAX(position) + 1, 0)
+FROM core.event_positions
+WHERE tenant_id = (SELECT core.current_tenant());
+
+-- name: record_positions
+-- The trigger on event_positions refuses a gap, its unique key a second place for an event.
+WITH placements AS (
+    SELECT *
+    FROM UNNEST(%(positions)s::BIGINT[], %(event_ids)s::UUID[], %(leaf_hashes)s::BYTEA[]) AS t (position, event_id, leaf_hash)
+),
+
+placed AS (
+    DELETE FROM core.events_unsequenced
+    WHERE tenant_id = (SELECT core.current_tenant()) AND event_id IN (SELECT event_id FROM placements)
+)
+
+INSERT INTO core.event_positions (tenant_id, position, event_id, leaf_hash)
+SELECT
+    (SELECT core.current_tenant()) AS tenant_id,
+    position,
+    event_id,
+    leaf_hash
+FROM placements
+ORDER BY position;
