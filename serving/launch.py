@@ -13,11 +13,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.errors import SetupError
+from serving.vllm.endpoint import ModelEndpoint
 from storage.roles import LoginRole
 from storage.server_address import ServerAddress
 
 ProcessName = Literal["edge", "agents", "money", "jobs"]
-ModelName = Literal["vllm-chat", "vllm-embeddings"]
 
 ROLES_OF: dict[ProcessName, tuple[LoginRole, ...]] = {
     "edge": ("edge", "vault"),
@@ -34,17 +34,13 @@ PEERS_OF: dict[ProcessName, tuple[ProcessName, ...]] = {
 }
 
 
-class ModelAddress(BaseModel):
-    """Say where a model server answers and under which name. `model` is what records say; `token` is its API key."""
+class NamedModel(BaseModel):
+    """Say where a model server answers; `model` is the name that records hold."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    socket_path: Path | None
-    base_url: str
-    health_url: str
-    served_name: str
     model: str
-    token: str = Field(default="", repr=False)
+    endpoint: ModelEndpoint = Field(repr=False)
 
 
 class ProcessConfig(BaseModel):
@@ -64,13 +60,12 @@ class ProcessConfig(BaseModel):
     database: ServerAddress
     passwords: dict[LoginRole, str] = Field(repr=False)
     context_key_hex: str | None = Field(default=None, repr=False)
-    chat: ModelAddress | None = None
-    embeddings: ModelAddress | None = None
+    chat: NamedModel | None = None
+    embeddings: NamedModel | None = None
     host: str = "127.0.0.1"
     port: int = 8460
     cookie_secure: bool = False
     session_hours: int = 10
-    model_budget_s: int = 8
 
     @property
     def secrets_dir(self) -> Path:

@@ -51,11 +51,12 @@ class Settings(BaseSettings):
     tenant_id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = "demo"
     database_dsn: str | None = Field(default=None, repr=False)
     """An administrator's DSN of an outside PostgreSQL 16+ with pgvector. Unset: the embedded server."""
+    vllm: Literal["cpu", "gpu", "none"] = "cpu"
+    """Which build of vLLM was set up; `none`: templates write every answer."""
     with_model: bool = True
     with_embeddings: bool = True
     cookie_secure: bool = False
     session_hours: Annotated[int, Field(ge=1, le=24)] = 10
-    model_budget_s: Annotated[int, Field(ge=1, le=120)] = 8
 
     @field_validator("var_dir", "models_dir")
     @classmethod

@@ -5,6 +5,7 @@ Imports stand inside the functions, so that a process loads what it needs and no
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,9 +15,9 @@ import httpx
 from psycopg import Connection
 
 from domain.errors import InvalidInput, Unavailable
-from serving.launch import ModelAddress, ProcessConfig, ProcessName
+from serving.launch import ProcessConfig, ProcessName
 from serving.serve import SystemClock
-from storage.pools import Pool, open_pool
+from storage.pools import AsyncPool, Pool, open_async_pool, open_pool
 from storage.roles import LoginRole
 from storage.tenancy import mint_context
 from storage.unit_of_work import unit_of_work
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from serving.ingest.demo_load import DemoReport
     from serving.ingest.ingest import IngestDeps
     from serving.jobs.knowledge import KnowledgeDeps
-    from serving.vllm.endpoint import ModelEndpoint
 
 # A context outlives the longest transaction of its role and little more.
 _CONTEXT_LIFETIME = timedelta(minutes=2)
@@ -66,18 +66,6 @@ def _transact(pool: Pool, mint: Callable[[str], str]) -> Transact:
     return transact
 
 
-def _endpoint(address: ModelAddress) -> ModelEndpoint:
-    from serving.vllm.endpoint import ModelEndpoint
-
-    return ModelEndpoint(
-        base_url=address.base_url,
-        served_model_name=address.served_name,
-        api_key=address.token,
-        uds=address.socket_path,
-        health_url=address.health_url,
-    )
-
-
 def _masker(config: ProcessConfig, transact_vault: Transact) -> Masker:
     from masking.detection import build_detector
     from masking.keys import FileKeyProvider
@@ -104,7 +92,7 @@ def _knowledge_deps(config: ProcessConfig, ingest: IngestDeps) -> KnowledgeDeps:
     from serving.jobs.knowledge import KnowledgeDeps
     from serving.vllm.embeddings import VllmEmbeddings
 
-    embedder = VllmEmbeddings(_endpoint(config.embeddings), name=config.embeddings.model) if config.embeddings else None
+    embedder = VllmEmbeddings(config.embeddings.endpoint, name=config.embeddings.model) if config.embeddings else None
     return KnowledgeDeps(
         transact_jobs=ingest.transact_jobs, make_masker=lambda: _masker(config, ingest.transact_vault), embedder=embedder
     )
@@ -177,6 +165,50 @@ def build_money(config: ProcessConfig) -> FastAPI:
         process_token=config.own_token,
     )
     return create_money_app(deps)
+
+
+def build_agents(config: ProcessConfig) -> FastAPI:
+    """Build the agents process: role `ai` and the model servers, nothing else."""
+    from serving.agents_process.app import create_agents_app
+    from serving.agents_process.parts import AgentsDeps, ReadyChat, ReadyEmbeddings
+
+    async def open_pool() -> AsyncPool:
+        return await open_async_pool(config.database.dsn("ai", config.passwords["ai"]), name="agents-ai", max_size=8)
+
+    def make_chat() -> ReadyChat | None:
+        if config.chat is None:
+            return None
+        from serving.vllm.admission import Admission
+        from serving.vllm.breaker import CircuitBreaker
+        from serving.vllm.client import VllmChat
+        from serving.vllm.endpoint import open_http_client
+        from serving.vllm.gateway import ModelGateway
+
+        endpoint = config.chat.endpoint
+        return ModelGateway(
+            VllmChat(endpoint, open_http_client(endpoint)),
+            name=config.chat.model,
+            breaker=CircuitBreaker(monotonic=time.monotonic),
+            admission=Admission(),
+            monotonic=time.monotonic,
+        )
+
+    def make_embeddings() -> ReadyEmbeddings | None:
+        if config.embeddings is None:
+            return None
+        from serving.vllm.embeddings import VllmEmbeddings
+
+        return VllmEmbeddings(config.embeddings.endpoint, name=config.embeddings.model)
+
+    deps = AgentsDeps(
+        open_pool=open_pool,
+        make_chat=make_chat,
+        make_embeddings=make_embeddings,
+        clock=SystemClock(),
+        monotonic=time.monotonic,
+        process_token=config.own_token,
+    )
+    return create_agents_app(deps)
 
 
 def build_edge(config: ProcessConfig) -> FastAPI:

@@ -118,7 +118,7 @@ def test(context: typer.Context) -> None:
 def main() -> None:
     """Run the command line."""
     try:
-        app()
+        app(prog_name="./tellergate")
     except KeyboardInterrupt:
         say("stopped")
         sys.exit(130)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from serving.launch import ModelAddress
+from serving.launch import NamedModel
 from serving.settings import ROOT_DIR, Settings
 from serving.supervisor.parts import PartSpec, answers_http
 from serving.supervisor.plan import Endpoints
+from serving.vllm.endpoint import ModelEndpoint
 from serving.vllm.server import ModelServerCommand, chat_server_command, embedding_server_command
 
 
@@ -28,7 +29,8 @@ def plan_model_servers(settings: Settings, *, socket_dir: Path) -> ModelPlan:
     """Return the model servers to start; none without an environment for vLLM: then the templates speak."""
     environment = ROOT_DIR / ".venv-vllm"
     cache = settings.var_dir / "cache"
-    if not settings.with_model or not (environment / "bin" / "python").exists():
+    chat_is_there = (environment / "bin" / "python").exists() and (settings.models_dir / "chat" / "config.json").exists()
+    if settings.vllm == "none" or not settings.with_model or not chat_is_there:
         return ModelPlan((), Endpoints(chat=None, embeddings=None))
     cache.mkdir(parents=True, exist_ok=True)
     key = secrets.token_hex(32)
@@ -38,17 +40,19 @@ def plan_model_servers(settings: Settings, *, socket_dir: Path) -> ModelPlan:
         uds=socket_dir / "vllm-chat.sock",
         cache=cache,
         api_key=key,
+        gpu=settings.vllm == "gpu",
     )
     specs = [_spec_of(settings, "vllm-chat", chat_command)]
     chat = _endpoint_of(settings, chat_command, key)
     embeddings = None
-    if settings.with_embeddings:
+    if settings.with_embeddings and (settings.models_dir / "embedding" / "config.json").exists():
         embedding_command = embedding_server_command(
             environment=environment,
             model=settings.models_dir / "embedding",
             uds=socket_dir / "vllm-embed.sock",
             cache=cache,
             api_key=key,
+            gpu=settings.vllm == "gpu",
         )
         specs.append(_spec_of(settings, "vllm-embeddings", embedding_command))
         embeddings = _endpoint_of(settings, embedding_command, key)
@@ -69,15 +73,15 @@ def _spec_of(settings: Settings, name: str, command: ModelServerCommand) -> Part
     )
 
 
-def _endpoint_of(settings: Settings, command: ModelServerCommand, key: str) -> ModelAddress:
-    return ModelAddress(
-        socket_path=command.uds,
+def _endpoint_of(settings: Settings, command: ModelServerCommand, key: str) -> NamedModel:
+    endpoint = ModelEndpoint(
         base_url=command.base_url,
+        served_model_name=command.served_model_name,
+        api_key=key,
+        uds=command.uds,
         health_url=command.health_url,
-        served_name=command.served_model_name,
-        model=read_model_name(settings.models_dir, command.name),
-        token=key,
     )
+    return NamedModel(model=read_model_name(settings.models_dir, command.name), endpoint=endpoint)
 
 
 def read_model_name(models_dir: Path, part: str) -> str:

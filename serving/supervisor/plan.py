@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from serving.launch import HOLDS_CONTEXT_KEY, PEERS_OF, ROLES_OF, ModelAddress, ProcessConfig, ProcessName
+from serving.launch import HOLDS_CONTEXT_KEY, PEERS_OF, ROLES_OF, NamedModel, ProcessConfig, ProcessName
 from serving.settings import ROOT_DIR, Settings, make_child_environment
 from serving.supervisor.parts import PartSpec, answers_http
 from storage.roles import read_role_password
@@ -31,8 +31,8 @@ SOCKET_NAMES: Mapping[ProcessName, str] = {
 class Endpoints:
     """Hold the two model servers, None where there is none."""
 
-    chat: ModelAddress | None
-    embeddings: ModelAddress | None
+    chat: NamedModel | None
+    embeddings: NamedModel | None
 
 
 def plan_processes(
@@ -79,7 +79,6 @@ class _Plan:
             port=settings.port,
             cookie_secure=settings.cookie_secure,
             session_hours=settings.session_hours,
-            model_budget_s=settings.model_budget_s,
         )
 
     def _context_key(self) -> str:
