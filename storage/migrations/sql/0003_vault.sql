@@ -92,7 +92,7 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY[
         'vault.data_keys', 'vault.tokens', 'vault.pii_values', 'vault.surfaces', 'vault.pii_grants', 'vault.pii_reveals'
-    ]::REGCLASS [] LOOP
+    ]::REGCLASS[] LOOP
         CALL core.protect_tenant_table(name);
     END LOOP;
     CALL core.protect_append_only_table('vault.pii_reveals');
@@ -102,7 +102,7 @@ $$;
 -- Return sealed values of granted tokens, and the surfaces of one message, after writing one audit row for each token.
 CREATE FUNCTION vault.reveal_in_conversation(
     p_actor TEXT, p_roles TEXT, p_purpose TEXT, p_conversation_id TEXT, p_subject_id TEXT, p_message_id TEXT,
-    p_tokens TEXT [], p_views TEXT []
+    p_tokens TEXT[], p_views TEXT[]
 ) RETURNS TABLE (
     token TEXT, class TEXT, ordinal INTEGER, subject_id TEXT, ciphertext BYTEA, key_version SMALLINT, wrapped_key BYTEA,
     wrap_version SMALLINT
@@ -156,7 +156,7 @@ $$;
 
 -- Return sealed values of records (a list of customers, a record's page): only what the record of that very subject holds.
 CREATE FUNCTION vault.reveal_of_records(
-    p_actor TEXT, p_roles TEXT, p_purpose TEXT, p_subjects TEXT [], p_tokens TEXT [], p_views TEXT []
+    p_actor TEXT, p_roles TEXT, p_purpose TEXT, p_subjects TEXT[], p_tokens TEXT[], p_views TEXT[]
 ) RETURNS TABLE (
     token TEXT, class TEXT, ordinal INTEGER, subject_id TEXT, ciphertext BYTEA, key_version SMALLINT, wrapped_key BYTEA,
     wrap_version SMALLINT
@@ -219,8 +219,8 @@ GRANT SELECT (tenant_id, token, subject_id, class, source, key_version, created_
 GRANT UPDATE (source, ciphertext, key_version) ON vault.pii_values TO vault;
 GRANT SELECT (tenant_id, message_id, ordinal, token, subject_id, key_version), INSERT ON vault.surfaces TO vault;
 GRANT SELECT ON vault.pii_reveals TO vault, auditor;
-GRANT EXECUTE ON FUNCTION vault.reveal_in_conversation(TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT [], TEXT []) TO vault;
-GRANT EXECUTE ON FUNCTION vault.reveal_of_records(TEXT, TEXT, TEXT, TEXT [], TEXT [], TEXT []) TO vault;
+GRANT EXECUTE ON FUNCTION vault.reveal_in_conversation(TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT[], TEXT[]) TO vault;
+GRANT EXECUTE ON FUNCTION vault.reveal_of_records(TEXT, TEXT, TEXT, TEXT[], TEXT[], TEXT[]) TO vault;
 GRANT EXECUTE ON FUNCTION vault.read_known_values(TEXT, TEXT, TEXT) TO vault;
 
 RESET ROLE;
