@@ -32,6 +32,8 @@ class ActionKind(StrEnum):
     BENEFICIARY_CHANGE = "beneficiary_change"
     CASE_CLOSE = "case_close"
     KYC_DECISION = "kyc_decision"
+    UNLISTED = "unlisted"
+    """Stands in the record for a kind that we do not know; always denied."""
 
 
 class ReasonCode(StrEnum):

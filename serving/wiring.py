@@ -215,7 +215,6 @@ def build_edge(config: ProcessConfig) -> FastAPI:
     """Build the edge: console, API, vault."""
     from masking.keys import FileKeyProvider
     from masking.unmask import Unmasker
-    from masking.vault import Vault
     from serving.edge.agents_client import AgentsClient
     from serving.edge.app import create_edge_app
     from serving.edge.database import EdgeDatabase
@@ -229,8 +228,6 @@ def build_edge(config: ProcessConfig) -> FastAPI:
     boundary = MaskingBoundary(
         masker=_masker(config, transact_vault),
         unmasker=Unmasker(keys=keys, transact=transact_vault),
-        vault=Vault(keys),
-        transact=transact_vault,
     )
 
     def close() -> None:

@@ -115,6 +115,17 @@ def test(context: typer.Context) -> None:
     sys.exit(run_tests(context.args))
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench(context: typer.Context, name: Annotated[str, typer.Argument(help="answers")]) -> None:
+    """Measure and print figures; --json for a program."""
+    from serving.cli.testing import run_bench
+
+    try:
+        sys.exit(run_bench(name, context.args))
+    except TellergateError as error:
+        fail(error, as_json="--json" in context.args)
+
+
 def main() -> None:
     """Run the command line."""
     try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +62,30 @@ class ApiClient:
         try:
             answer = self._http.request(method, path, **options)
         except httpx.TransportError as error:
-            raise Unavailable(
-                "the service does not answer on its socket: start it with ./tellergate up, or look at ./tellergate doctor",
-                code="service_down",
-            ) from error
+            raise _down() from error
         if answer.is_error:
             raise ApiProblem(answer.status_code, _problem_of(answer))
         return answer.json()
+
+    def stream(self, method: str, path: str, **options: Any) -> Iterator[dict[str, Any]]:
+        """Send one request and yield the events of its NDJSON answer as they come. Raises: ApiProblem, Unavailable."""
+        try:
+            with self._http.stream(method, path, **options) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise ApiProblem(answer.status_code, _problem_of(answer))
+                for line in answer.iter_lines():
+                    if line:
+                        yield json.loads(line)
+        except httpx.TransportError as error:
+            raise _down() from error
+
+
+def _down() -> Unavailable:
+    return Unavailable(
+        "the service does not answer on its socket: start it with ./tellergate up, or look at ./tellergate doctor",
+        code="service_down",
+    )
 
 
 def is_running(settings: Settings) -> bool:

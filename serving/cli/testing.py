@@ -1,4 +1,4 @@
-"""`test`: the checks, then pytest; what CI runs and what a developer runs."""
+"""`test`: the checks, then pytest; what CI runs and what a developer runs. `bench`: one benchmark."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from domain.errors import NotFound
 from serving.cli.output import say
 from serving.settings import ROOT_DIR
 
@@ -25,10 +26,21 @@ def run_tests(arguments: Sequence[str]) -> int:
     if arguments:
         return _run(("-m", "pytest", *arguments))
     failed = [name for name, command in CHECKS if not _check(name, command)]
-    status = _run(("-m", "pytest"))
+    # Two at a time for what is small; what starts whole services and models has the machine to itself.
+    small = _run(("-m", "pytest", "-m", "not slow", "-n", "2", "--dist", "loadfile"))
+    whole = _run(("-m", "pytest", "-m", "slow"))
+    status = small or whole
     if failed:
         say(f"failed checks: {', '.join(failed)}")
     return status or (1 if failed else 0)
+
+
+def run_bench(name: str, arguments: Sequence[str]) -> int:
+    """Run one benchmark of `bench/`. Raises: NotFound for a name that is none."""
+    known = sorted(file.stem for file in (ROOT_DIR / "bench").glob("*.py") if file.stem not in ("__init__", "report"))
+    if name not in known:
+        raise NotFound(f"there is no benchmark {name!r}: {', '.join(known)}", code="unknown_bench")
+    return _run(("-m", f"bench.{name}", *arguments))
 
 
 def _check(name: str, command: tuple[str, ...]) -> bool:

@@ -108,7 +108,8 @@ def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
         f"subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(300)"
     )
     supervisor = (
-        f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-P', {str(_GUARDIAN)!r}, sys.executable, '-c', {middle!r}]); "
+        f"import subprocess, sys, time; "
+        f"subprocess.Popen([sys.executable, '-P', {str(_GUARDIAN)!r}, sys.executable, '-c', {middle!r}]); "
         "time.sleep(300)"
     )
     process = subprocess.Popen([sys.executable, "-c", supervisor])

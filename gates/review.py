@@ -1,0 +1,311 @@
+"""Review: a person lifts or refuses what the gate sent to people. Bound to the exact action and to the state it was read in."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+
+from domain.decision import Decision, Outcome, Reason
+from domain.errors import BrokenInvariant, Conflict, Forbidden, NotFound
+from domain.event import Event
+from domain.ids import make_id, require_id
+from domain.roles import Role
+from gates.case import Case, digest_state, read_case
+from gates.decision_store import SOURCE, StoredDecision, find_decision, find_latest_decision
+from gates.policy.bundle import PolicyBundle
+from gates.review_store import (
+    Approval,
+    Person,
+    Review,
+    Verdict,
+    close_review,
+    count_valid_approvals,
+    find_earlier_answer,
+    find_person,
+    find_review,
+    has_answered,
+    insert_approval,
+    list_expired_reviews,
+    lock_review,
+)
+from gates.submission import GateScope, Rules, Successor, follow_up, lock_conversation, require_submission
+from storage.events import append_event
+from storage.idempotency import KeyReused
+from storage.unit_of_work import unit_of_work
+
+
+class NotSignedIn(Forbidden):
+    """Say that the session token belongs to no live session."""
+
+    code = "not_signed_in"
+
+
+class NotAnApprover(Forbidden):
+    """Say that the person has no approver's role."""
+
+    code = "not_an_approver"
+
+
+class OwnProposal(Forbidden):
+    """Say that a person tried to decide on what he asked for himself."""
+
+    code = "own_proposal"
+
+
+class OtherAction(Conflict):
+    """Say that the digest is not that of the action under review: what he read is not what would execute."""
+
+    code = "action_digest_mismatch"
+
+
+class ReviewClosed(Conflict):
+    """Say that the review is no longer open."""
+
+    code = "review_closed"
+
+
+class AlreadyAnswered(Conflict):
+    """Say that this person has answered this review; another one has to."""
+
+    code = "already_answered"
+
+
+class StateChanged(Conflict):
+    """Say that conversation, records or policy changed since the review was opened; a fresh decision stands instead."""
+
+    code = "state_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Hold what a person sends: his session, the digest of the action that he read, and why."""
+
+    review_id: str
+    verdict: Verdict
+    session_token: str
+    action_digest: str
+    reason: str
+    idempotency_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """Hold an open review under lock, with the decision it belongs to and the case as it is now."""
+
+    review: Review
+    reviewed: StoredDecision
+    case: Case
+    bundle: PolicyBundle
+
+
+def answer_review(scope: GateScope, rules: Rules, answer: Answer, *, now: datetime) -> Decision:
+    """Approve or refuse. Returns the latest decision of the proposal: a new one when the review closed, linked to the old.
+
+    Idempotency: by person and key. Raises: InvalidId, NotFound, Forbidden, Conflict (`state_changed`: the approval died, and a
+    fresh decision was made in the same transaction).
+    """
+    require_id(answer.review_id, "rev")
+    with unit_of_work(scope.pool, scope.context) as connection:
+        person = _require_approver(connection, answer, now)
+        repeated = _find_repeat(connection, answer, person)
+        if repeated is not None:
+            return repeated
+        found = _open_review(connection, scope, rules, answer.review_id, now)
+        _check_answer(connection, found, answer, person)
+        refused = _refuse_stale(connection, found, now) if answer.verdict == "approve" or _is_overdue(found, now) else None
+        decision = None if refused else _apply(connection, found, answer, person, now)
+    if refused is not None:
+        raise refused
+    if decision is None:
+        raise BrokenInvariant("a verdict without a decision")
+    return decision
+
+
+def expire_reviews(scope: GateScope, rules: Rules, *, now: datetime, limit: int = 100) -> list[str]:
+    """Close reviews that nobody decided on in time, each with a linked deny, each in its own transaction."""
+    with unit_of_work(scope.pool, scope.context) as connection:
+        overdue = list_expired_reviews(connection, now=now, limit=limit)
+    closed: list[str] = []
+    for review_id in overdue:
+        with unit_of_work(scope.pool, scope.context) as connection:
+            try:
+                found = _open_review(connection, scope, rules, review_id, now)
+            except ReviewClosed:
+                continue
+            _close_overdue(connection, found, now)
+            closed.append(review_id)
+    return closed
+
+
+def _require_approver(connection: Connection[Any], answer: Answer, now: datetime) -> Person:
+    person = find_person(connection, answer.session_token, now=now)
+    if person is None:
+        raise NotSignedIn("sign in again")
+    if Role.APPROVER not in person.roles:
+        raise NotAnApprover("only an approver may decide on a review")
+    return person
+
+
+def _find_repeat(connection: Connection[Any], answer: Answer, person: Person) -> Decision | None:
+    earlier = find_earlier_answer(connection, operator_id=person.operator_id, idempotency_key=answer.idempotency_key)
+    if earlier is None:
+        return None
+    same = (earlier.review_id, earlier.verdict, earlier.action_digest, earlier.reason) == (
+        answer.review_id,
+        answer.verdict,
+        answer.action_digest,
+        answer.reason,
+    )
+    if not same:
+        raise KeyReused("this idempotency key was used for another verdict")
+    review = find_review(connection, answer.review_id)
+    latest = find_latest_decision(connection, review.proposal_id) if review else None
+    if latest is None:
+        raise BrokenInvariant(f"{answer.review_id} was answered and has no decision")
+    return latest.decision
+
+
+def _open_review(connection: Connection[Any], scope: GateScope, rules: Rules, review_id: str, now: datetime) -> _Open:
+    """Lock conversation and review in this order, then read everything anew. Raises: NotFound, ReviewClosed."""
+    glimpsed = find_review(connection, review_id)
+    if glimpsed is None:
+        raise NotFound(f"no review {review_id}")
+    submission = require_submission(connection, scope, glimpsed.proposal_id)
+    lock_conversation(connection, scope, submission)
+    lock_review(connection, review_id)
+    review = find_review(connection, review_id)
+    reviewed = find_decision(connection, glimpsed.decision_id)
+    latest = find_latest_decision(connection, glimpsed.proposal_id)
+    if review is None or reviewed is None or latest is None:
+        raise BrokenInvariant(f"{review_id}: its rows are gone")
+    if review.state != "open" or latest.decision.decision_id != reviewed.decision.decision_id:
+        raise ReviewClosed(f"the review is {review.state}")
+    case = read_case(connection, submission, tenant_id=scope.tenant_id, scorecard=rules.scorecard, now=now)
+    return _Open(review=review, reviewed=reviewed, case=case, bundle=rules.shelf.find_active(connection))
+
+
+def _check_answer(connection: Connection[Any], found: _Open, answer: Answer, person: Person) -> None:
+    if person.operator_id == found.reviewed.decision.operator_id:
+        raise OwnProposal("whoever asked for it may not decide on it")
+    if answer.action_digest != found.review.action_digest:
+        raise OtherAction("the digest is not that of the action under review: read it again")
+    if has_answered(connection, review_id=found.review.review_id, operator_id=person.operator_id):
+        raise AlreadyAnswered("you have answered this review; a second person has to")
+
+
+def _is_overdue(found: _Open, now: datetime) -> bool:
+    return found.review.expires_at <= now
+
+
+def _refuse_stale(connection: Connection[Any], found: _Open, now: datetime) -> Conflict | None:
+    """Close a review whose time or whose state is over, and decide anew. Returns what the caller raises after the commit."""
+    if _is_overdue(found, now):
+        _close_overdue(connection, found, now)
+        return ReviewClosed("the review expired")
+    same_action = found.case.action.digest() == found.review.action_digest
+    if same_action and digest_state(found.case, found.bundle, now=now) == found.review.state_digest:
+        return None
+    close_review(connection, found.review.review_id, state="expired", now=now)
+    _append_event(connection, found, event_type="review.expired", verdict="state_changed", now=now)
+    follow_up(connection, found.case, found.bundle, Successor(found.reviewed), now=now)
+    return StateChanged("something changed since this review was opened: read the fresh decision")
+
+
+def _close_overdue(connection: Connection[Any], found: _Open, now: datetime) -> None:
+    close_review(connection, found.review.review_id, state="expired", now=now)
+    _append_event(connection, found, event_type="review.expired", verdict="expired", now=now)
+    closing = Reason(code="review_expired", outcome=Outcome.DENY, policy_id="gate")
+    follow_up(connection, found.case, found.bundle, Successor(found.reviewed, closing_reason=closing), now=now)
+
+
+def _apply(connection: Connection[Any], found: _Open, answer: Answer, person: Person, now: datetime) -> Decision:
+    approval_id = make_id("apr", now)
+    event_id = _append_event(
+        connection,
+        found,
+        event_type="review.approved" if answer.verdict == "approve" else "review.refused",
+        verdict=answer.verdict,
+        now=now,
+        approval_id=approval_id,
+        operator_id=person.operator_id,
+        reason=answer.reason,
+    )
+    approval = Approval(
+        approval_id=approval_id,
+        review_id=answer.review_id,
+        operator_id=person.operator_id,
+        verdict=answer.verdict,
+        action_digest=answer.action_digest,
+        reason=answer.reason,
+        idempotency_key=answer.idempotency_key,
+        event_id=event_id,
+        created_at=now,
+    )
+    insert_approval(connection, approval, tenant_id=found.reviewed.decision.tenant_id)
+    return _conclude(connection, found, approval, now)
+
+
+def _conclude(connection: Connection[Any], found: _Open, approval: Approval, now: datetime) -> Decision:
+    """Decide anew when the verdict closes the review: a refusal always, an approval when enough people agree."""
+    if approval.verdict == "refuse":
+        close_review(connection, approval.review_id, state="refused", now=now)
+        closing = Reason(code="review_refused", outcome=Outcome.DENY, policy_id="gate")
+        successor = Successor(found.reviewed, approval.approval_id, approval.event_id, closing_reason=closing)
+        return follow_up(connection, found.case, found.bundle, successor, now=now).decision
+    count = count_valid_approvals(connection, review_id=approval.review_id, proposer_id=found.reviewed.decision.operator_id)
+    if count < found.review.required_approvals:
+        return found.reviewed.decision
+    close_review(connection, approval.review_id, state="approved", now=now)
+    successor = Successor(found.reviewed, approval.approval_id, approval.event_id, approval_count=count)
+    return follow_up(connection, found.case, found.bundle, successor, now=now).decision
+
+
+def _append_event(
+    connection: Connection[Any],
+    found: _Open,
+    *,
+    event_type: str,
+    verdict: str,
+    now: datetime,
+    approval_id: str | None = None,
+    operator_id: str | None = None,
+    reason: str = "",
+) -> str:
+    event_id = make_id("evt", now)
+    decision = found.reviewed.decision
+    data: dict[str, Any] = {
+        "review_id": found.review.review_id,
+        "approval_id": approval_id,
+        "decision_id": decision.decision_id,
+        "decision_event_id": found.reviewed.event_id,
+        "proposal_id": decision.proposal_id,
+        "operator_id": operator_id,
+        "verdict": verdict,
+        "action_digest": found.review.action_digest,
+        "state_digest": found.review.state_digest,
+        # A person's words may name people; the log that nobody can edit gets their hash.
+        "reason_sha256": hashlib.sha256(reason.encode()).hexdigest(),
+    }
+    append_event(
+        connection,
+        Event(
+            event_id=event_id,
+            event_type=event_type,
+            source=SOURCE,
+            subject=found.review.review_id,
+            tenant_id=decision.tenant_id,
+            occurred_at=now,
+            recorded_at=now,
+            account_id=decision.action.account_id,
+            amount_minor=decision.action.amount_minor,
+            currency=decision.action.currency,
+            policy_decision=decision.outcome.value,
+            policy_version=decision.policy_version,
+            data=data,
+        ),
+    )
+    return event_id

@@ -1,0 +1,103 @@
+-- name: insert_decision
+-- Written once. `recorded_at` is the server's own stamp.
+INSERT INTO gate.decisions (
+    tenant_id, decision_id, proposal_id, previous_decision_id, approval_id, outcome, action, action_digest, action_kind,
+    transaction_id, customer_id, account_id, amount_minor, currency, transfer_digest, reasons, origins, facts, facts_digest,
+    score, score_reasons, score_ref, policy_bundle_sha256, policy_version, engine_version, prompt_id, prompt_sha256, model,
+    operator_id, decided_at, expires_at, event_id
+)
+VALUES (
+    %(tenant_id)s, %(decision_id)s, %(proposal_id)s, %(previous_decision_id)s, %(approval_id)s, %(outcome)s, %(action)s,
+    %(action_digest)s, %(action_kind)s, %(transaction_id)s, %(customer_id)s, %(account_id)s, %(amount_minor)s, %(currency)s,
+    %(transfer_digest)s, %(reasons)s, %(origins)s, %(facts)s, %(facts_digest)s, %(score)s, %(score_reasons)s, %(score_ref)s,
+    %(policy_bundle_sha256)s, %(policy_version)s, %(engine_version)s, %(prompt_id)s, %(prompt_sha256)s, %(model)s,
+    %(operator_id)s, %(decided_at)s, %(expires_at)s, %(event_id)s
+);
+
+-- name: find_decision
+-- One decision of the tenant.
+SELECT * FROM gate.decisions
+WHERE decision_id = %(decision_id)s;
+
+-- name: find_latest_decision
+-- The end of a proposal's chain: the one that no other names as its previous.
+SELECT * FROM gate.decisions AS latest
+WHERE
+    latest.proposal_id = %(proposal_id)s
+    AND NOT EXISTS (
+        SELECT FROM gate.decisions AS later
+        WHERE later.tenant_id = latest.tenant_id AND later.previous_decision_id = latest.decision_id
+    );
+
+-- name: find_proposal
+-- A row of the agents' inbox. JSON as text: what an attacker wrote is parsed where its faults can be caught.
+SELECT
+    proposal_id,
+    conversation_id,
+    message_id,
+    kind,
+    arguments::TEXT AS arguments,
+    trace::TEXT AS trace,
+    submitted_at
+FROM ai.proposals
+WHERE proposal_id = %(proposal_id)s;
+
+-- name: list_undecided_proposals
+-- Inbox rows that nobody asked for, the oldest first.
+SELECT proposals.proposal_id
+FROM ai.proposals AS proposals
+WHERE
+    NOT EXISTS (
+        SELECT FROM gate.decisions
+        WHERE decisions.tenant_id = proposals.tenant_id AND decisions.proposal_id = proposals.proposal_id
+    )
+    AND proposals.recorded_at > %(since)s
+    AND proposals.recorded_at < %(before)s
+ORDER BY proposals.recorded_at, proposals.proposal_id
+LIMIT %(limit)s;
+
+-- name: list_unexecuted_allows
+-- The latest decision of its proposal allows, and nothing was posted: to execute while it lives, to close when it does not.
+SELECT
+    decisions.decision_id,
+    decisions.proposal_id,
+    decisions.expires_at
+FROM gate.decisions AS decisions
+WHERE
+    decisions.outcome = 'allow'
+    AND decisions.expires_at > %(since)s
+    AND NOT EXISTS (
+        SELECT FROM gate.decisions AS later
+        WHERE later.tenant_id = decisions.tenant_id AND later.previous_decision_id = decisions.decision_id
+    )
+    AND NOT EXISTS (
+        SELECT FROM gate.consumptions
+        WHERE consumptions.tenant_id = decisions.tenant_id AND consumptions.decision_id = decisions.decision_id
+    )
+ORDER BY decisions.expires_at, decisions.decision_id
+LIMIT %(limit)s;
+
+-- name: lock_conversation
+-- One decision at a time for a conversation: two about the same turn must see each other.
+SELECT PG_ADVISORY_XACT_LOCK(HASHTEXTEXTENDED('gate.conversation|' || %(tenant_id)s || '|' || %(conversation_id)s, 0));
+
+-- name: find_event_id
+-- The event that told of a subject, if it stands.
+SELECT events.event_id
+FROM core.events AS events
+WHERE events.subject = %(subject)s AND events.event_type = %(event_type)s
+ORDER BY events.recorded_at, events.event_id
+LIMIT 1;
+
+-- name: find_posting
+-- What the ledger posted for a decision, read back.
+SELECT
+    transfer_id,
+    amount_minor,
+    currency,
+    debit,
+    credit,
+    recorded_at AS posted_at,
+    credit_balance_after_minor AS balance_after_minor
+FROM ledger.transfer_lines
+WHERE decision_id = %(decision_id)s;
