@@ -1,0 +1,63 @@
+"""What the database answers to an execution: a code, and the posting as it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+class ExecutionCode(StrEnum):
+    """Name the outcome of an execution. The order is the precedence: the first that applies is the answer.
+
+    POSTED is what remains when nothing else applies. Only ALREADY_POSTED and POSTED come with a posting.
+    """
+
+    DECISION_NOT_FOUND = "decision_not_found"
+    ALREADY_POSTED = "already_posted"
+    DECISION_CONSUMED = "decision_consumed"
+    TRANSFER_ID_TAKEN = "transfer_id_taken"
+    ACTION_NOT_EXECUTABLE = "action_not_executable"
+    OUTCOME_NOT_ALLOW = "outcome_not_allow"
+    DECISION_SUPERSEDED = "decision_superseded"
+    DECISION_NOT_YET_VALID = "decision_not_yet_valid"
+    DECISION_EXPIRED = "decision_expired"
+    DIGEST_MISMATCH = "digest_mismatch"
+    TRANSACTION_NOT_FOUND = "transaction_not_found"
+    TRANSACTION_NOT_REFUNDABLE = "transaction_not_refundable"
+    ACCOUNT_MISMATCH = "account_mismatch"
+    CURRENCY_MISMATCH = "currency_mismatch"
+    EXCEEDS_REFUNDABLE = "exceeds_refundable"
+    ACCOUNT_CLOSED = "account_closed"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    BALANCE_OUT_OF_RANGE = "balance_out_of_range"
+    POSTED = "posted"
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """Hold a transfer as read back from the ledger: positive amount, both sides with version and balance after it."""
+
+    transfer_id: UUID
+    decision_id: str
+    transaction_id: str
+    amount_minor: int
+    currency: str
+    debit: str
+    credit: str
+    debit_version: int
+    credit_version: int
+    debit_balance_after_minor: int
+    credit_balance_after_minor: int
+    posted_at: datetime
+    event_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """Hold the answer to one execution. `posting` is there exactly when the money has moved, now or before."""
+
+    code: ExecutionCode
+    decision_id: str
+    posting: Posting | None

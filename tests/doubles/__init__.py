@@ -1,0 +1,1 @@
+"""Stand-ins for models, scripted. Conformance tests run the same suite against the real ones."""
