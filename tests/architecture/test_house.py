@@ -15,6 +15,7 @@ import pytest
 
 from tools.lint_rules.rules import RULES
 from tools.lint_rules.source import PACKAGES, read_sources
+from tools.schemas import FOLDER, render_schemas
 
 ROOT = Path(__file__).resolve().parents[2]
 _IMPORTABLE = tuple(name for name in PACKAGES if (ROOT / name / "__init__.py").exists())
@@ -41,6 +42,7 @@ def test_arrows_hold() -> None:
         ("domain/planted.py", "import psycopg\n", "pure-domain"),
         ("retrieval/planted.py", "import masking.unmask\n", "unmask-at-the-edge"),
         ("ledger/planted.py", "import gates.decide\n", "planes"),
+        ("gates/planted.py", "import ledger.posting\n", "one-executor"),
     ],
 )
 def test_a_planted_import_breaks_its_contract(tmp_path: Path, file: str, line: str, contract: str) -> None:
@@ -106,3 +108,8 @@ def test_only_what_we_may_ship_is_installed() -> None:
         if re.search(r"\bA?GPL|Affero|GNU General Public|Elastic License|Server Side Public", first_line):
             offenders.append((name, first_line))
     assert offenders == []
+
+
+def test_the_documented_schemas_are_those_of_the_code() -> None:
+    for name, text in render_schemas().items():
+        assert (FOLDER / name).read_text(encoding="utf-8") == text, f"{name}: run python -m tools.schemas"

@@ -1,0 +1,51 @@
+"""Write the JSON schemas of what goes in and comes out to docs/schemas/; `--check` says whether they are current."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from pydantic import BaseModel, TypeAdapter
+
+from domain.decision import Decision
+from domain.event import Event
+from domain.proposal import Proposal
+from domain.receipt import Receipt
+from serving.edge.api.schemas import AnswerOut
+from serving.ingest.ingest import IngestReport
+
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "schemas"
+_MODELS: dict[str, type[BaseModel]] = {
+    "answer": AnswerOut,
+    "decision": Decision,
+    "event": Event,
+    "proposal": Proposal,
+    "receipt": Receipt,
+}
+
+
+def render_schemas() -> dict[str, str]:
+    """Return each file's name and text."""
+    schemas = {name: model.model_json_schema() for name, model in _MODELS.items()}
+    schemas["ingest-report"] = TypeAdapter(IngestReport).json_schema()
+    return {f"{name}.schema.json": json.dumps(schema, indent=2, sort_keys=True) + "\n" for name, schema in schemas.items()}
+
+
+def main() -> int:
+    """Write the files, or compare them."""
+    stale = []
+    for name, text in render_schemas().items():
+        file = FOLDER / name
+        if "--check" in sys.argv[1:]:
+            if not file.exists() or file.read_text(encoding="utf-8") != text:
+                stale.append(name)
+        else:
+            file.write_text(text, encoding="utf-8")
+    for name in stale:
+        print(f"docs/schemas/{name} is not current: run python -m tools.schemas")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
