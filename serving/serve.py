@@ -6,6 +6,8 @@ import logging
 import os
 import socket
 import sys
+import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from fastapi import FastAPI
 from domain.errors import SetupError
 
 _GRACE_S = 4
+_PARENT_POLL_S = 1.0
 _BACKLOG = 256
 
 
@@ -56,10 +59,17 @@ def serve_app(app: FastAPI, *, socket_path: Path, tcp: tuple[str, int] | None = 
         proxy_headers=False,
         h11_max_incomplete_event_size=64 * 1024,
     )
-    try:
-        uvicorn.Server(config).run(sockets=list(sockets))
-    finally:
-        socket_path.unlink(missing_ok=True)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    uvicorn.Server(config).run(sockets=list(sockets))
+
+
+def _end_with_parent() -> None:
+    """Leave when the supervisor is gone, whatever still hangs: nothing may outlive it."""
+    supervisor = os.getppid()
+    while os.getppid() == supervisor:
+        time.sleep(_PARENT_POLL_S)
+    time.sleep(_GRACE_S + _PARENT_POLL_S)
+    os._exit(1)
 
 
 def _open_unix(path: Path) -> socket.socket:

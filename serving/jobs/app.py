@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,7 +22,8 @@ from domain.errors import Forbidden, InvalidInput, NotFound, TellergateError
 from serving.ingest.ingest import IngestDeps, ingest_file
 
 _LOG = structlog.get_logger("jobs")
-_UNLOGGED_PATHS = frozenset({"/healthz"})
+_OPEN_PATHS = frozenset({"/healthz"})
+_STOP_WORKER_S = 3.0
 
 
 class IngestIn(BaseModel):
@@ -55,8 +56,8 @@ def create_jobs_app(deps: JobsDeps) -> FastAPI:
         worker = asyncio.create_task(_work(deps.job_app))
         yield
         worker.cancel()
-        with suppress(asyncio.CancelledError):
-            await worker
+        # A job that does not end in time is taken up again at the next start: each of them may run twice.
+        await asyncio.wait({worker}, timeout=_STOP_WORKER_S)
 
     app = FastAPI(title="Tellergate jobs", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
 
@@ -64,7 +65,7 @@ def create_jobs_app(deps: JobsDeps) -> FastAPI:
     async def check_token(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         expected = f"Bearer {deps.process_token}"
         given = request.headers.get("Authorization", "")
-        if request.url.path not in _UNLOGGED_PATHS and not hmac.compare_digest(given.encode(), expected.encode()):
+        if request.url.path not in _OPEN_PATHS and not hmac.compare_digest(given.encode(), expected.encode()):
             return _problem(Forbidden("this socket is for the edge"))
         return await call_next(request)
 
@@ -101,7 +102,9 @@ async def _work(job_app: JobApp) -> None:
     while True:
         try:
             async with job_app.open_async():
-                await job_app.run_worker_async(install_signal_handlers=False, concurrency=1)
+                await job_app.run_worker_async(
+                    install_signal_handlers=False, concurrency=1, shutdown_graceful_timeout=_STOP_WORKER_S
+                )
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the queue raises: wait, say so, go on

@@ -116,6 +116,8 @@ class Part:
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
+        if self.spec.socket_path is not None:
+            self.spec.socket_path.unlink(missing_ok=True)
         self._move(PartState.STOPPED, now)
 
     def request_stop(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,21 +12,23 @@ from tests.acceptance.service import Service
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service() -> Iterator[Service]:
     """Give a running service with both models. Tests must leave it whole."""
-    whole = Service(tmp_path_factory.mktemp("service"), with_model=True)
-    try:
-        whole.start()
-        yield whole
-    finally:
-        whole.stop()
+    with tempfile.TemporaryDirectory(prefix="tellergate-whole-", ignore_cleanup_errors=True) as folder:
+        whole = Service(Path(folder), with_model=True)
+        try:
+            whole.start()
+            yield whole
+        finally:
+            whole.stop()
 
 
 @pytest.fixture
-def small_service(tmp_path: Path) -> Iterator[Service]:
+def small_service() -> Iterator[Service]:
     """Give a service without models, not yet started, for a test of its own."""
-    small = Service(tmp_path, with_model=False)
-    try:
-        yield small
-    finally:
-        small.stop()
+    with tempfile.TemporaryDirectory(prefix="tellergate-small-", ignore_cleanup_errors=True) as folder:
+        small = Service(Path(folder), with_model=False)
+        try:
+            yield small
+        finally:
+            small.stop()

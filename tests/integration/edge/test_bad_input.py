@@ -62,6 +62,16 @@ def test_unknown_conversations_messages_and_decisions(world: EdgeWorld) -> None:
     assert client.get("/api/v1/nothing").status_code == 404
 
 
+@pytest.mark.parametrize("tail", ["%3Ftenant_id=other", "%23", "%2E%2E", "x", "%07"])
+def test_an_id_brings_nothing_else_into_a_call_to_the_money_process(world: EdgeWorld, tail: str) -> None:
+    client, unknown = world.sign_in(), "0" * 32
+    for path in (f"/api/v1/decisions/dec_{unknown}{tail}", f"/api/v1/receipts/dec_{unknown}{tail}"):
+        _problem(client.get(path), 404, "not_found")
+    _problem(client.post(f"/api/v1/proposals/prp_{unknown}{tail}/decide"), 404, "not_found")
+    verdict = world.sign_in("cleo").post(f"/api/v1/reviews/rev_{unknown}{tail}/approve", json={"action_digest": "0" * 64})
+    _problem(verdict, 404, "not_found")
+
+
 def test_another_workspace_does_not_exist(world: EdgeWorld, other_tenant: object) -> None:
     client = world.sign_in()
     conversation_id = world.open_conversation(client)
@@ -105,7 +115,8 @@ def test_a_busy_conversation_asks_to_wait(world: EdgeWorld) -> None:
 
     world.agents.script = slow  # type: ignore[assignment]
     with client.stream("POST", path, json={"text": "one"}) as answer:
-        assert next(answer.iter_lines()).startswith('{"type":"accepted"')
+        lines = answer.iter_lines()
+        assert next(lines).startswith('{"type":"accepted"')
         _problem(client.post(path, json={"text": "two"}), 409, "still_answering")
         world.agents.gate.set()
-        assert '"type":"done"' in list(answer.iter_lines())[-1]
+        assert '"type":"done"' in list(lines)[-1]

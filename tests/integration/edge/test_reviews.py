@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import httpx
 
 from tests.integration.edge.test_access import _console, _hidden
-from tests.integration.edge.world import EdgeWorld
+from tests.integration.edge.world import ROOT, EdgeWorld
 
 ASK = "she wants the flight back: refund T3 with EUR 618.00"
 
@@ -91,7 +94,7 @@ def test_other_roles_and_other_digests_are_refused(world: EdgeWorld) -> None:
     assert world.rows("SELECT count(*) FROM core.events WHERE event_type = 'ledger.transfer_posted'") == [(0,)]
 
 
-def test_the_decision_page_and_the_receipt(world: EdgeWorld) -> None:
+def test_the_decision_page_and_the_receipt(world: EdgeWorld, tmp_path: Path) -> None:
     answer = world.ask(world.sign_in(), "charged twice?").json()
     decision_id = answer["decision"]["decision_id"]
     ira = _console(world, "ira")
@@ -103,4 +106,10 @@ def test_the_decision_page_and_the_receipt(world: EdgeWorld) -> None:
     file = ira.get(f"/receipts/{decision_id}.json")
     assert file.headers["Content-Disposition"] == f'attachment; filename="receipt_{decision_id}.json"'
     assert file.text == answer["receipt"]["document"]
+    (tmp_path / "receipt.json").write_bytes(file.content)
+    (tmp_path / "key.pub").write_text(ira.get("/receipts/public-key").text)
+    verify = [sys.executable, "-I", str(ROOT / "gates" / "standalone" / "verify_receipt.py")]
+    command = [*verify, "receipt.json", "--key", "key.pub"]
+    accepted = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert accepted.returncode == 0, accepted.stderr
     assert ira.get("/receipts/public-key").text == world.sign_in().get("/api/v1/receipt-key").text

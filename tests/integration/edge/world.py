@@ -298,8 +298,8 @@ class EdgeWorld:
         jobs = self.conn_as("jobs", self.tenant)
         opened = datetime.now(UTC) - timedelta(days=900)
         jobs.execute(
-            "INSERT INTO core.customers (tenant_id, customer_id, name_token, email_token, phone_token, country, language, segment,"
-            " kyc_status, opened_at) VALUES (%s, %s, %s, %s, %s, 'DE', 'en', 'retail', 'verified', %s)",
+            "INSERT INTO core.customers (tenant_id, customer_id, name_token, email_token, phone_token, country, language,"
+            " segment, kyc_status, opened_at) VALUES (%s, %s, %s, %s, %s, 'DE', 'en', 'retail', 'verified', %s)",
             [tenant_id, customer_id, *tokens[:3], opened],
         )
         jobs.execute(
@@ -312,11 +312,12 @@ class EdgeWorld:
         at = datetime.now(UTC) - timedelta(minutes=minutes_ago)
         account_id = "acc_99ee88dd77cc" if transaction_id == STRANGERS_CHARGE else ACCOUNT
         self.conn_as("jobs", self.tenant).execute(
-            "INSERT INTO core.transactions (tenant_id, transaction_id, account_id, card_id, merchant_id, kind, status, amount_minor,"
-            " currency, descriptor, occurred_at, posted_at, decline_code) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 'EUR', %s, %s, %s, %s)",
+            "INSERT INTO core.transactions (tenant_id, transaction_id, account_id, card_id, merchant_id, kind, status,"
+            " amount_minor, currency, descriptor, occurred_at, posted_at, decline_code)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 'EUR', %s, %s, %s, %s)",
             [
-                self.tenant.tenant_id, transaction_id, account_id, CARD if account_id == ACCOUNT else None, merchant, kind, status,
-                amount, f"CARD {merchant}", at, at if status == "posted" else None,
+                self.tenant.tenant_id, transaction_id, account_id, CARD if account_id == ACCOUNT else None, merchant, kind,
+                status, amount, f"CARD {merchant}", at, at if status == "posted" else None,
                 "insufficient_funds" if status == "declined" else None,
             ],
         )  # fmt: skip

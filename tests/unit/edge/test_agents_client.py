@@ -37,7 +37,8 @@ def test_kinds_of_a_newer_process_are_passed_over() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "{", "[]", "null", '"text"', _line(type="sentence"), _line(type="sentence", sentence={"text": "x", "generated_by": "human"}),
+        "{", "[]", "null", '"text"', _line(type="sentence"),
+        _line(type="sentence", sentence={"text": "x", "generated_by": "human"}),
         _line(type="proposal", proposal_id="prp_1"), _line(type="proposal"), _line(type="question"),
         _line(type="sentence", sentence={"text": "x" * 70_000, "generated_by": "model"}),
         _line(type="error", code="model_down", message="no"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.conversation import Citation
 from serving.edge.console.chat import as_event
 from serving.edge.deps import EdgeOptions
 from serving.edge.pages import TEMPLATES_DIR, Pages, group_facts, link_handles, render_ago, render_until, split_quotes
@@ -31,6 +33,14 @@ def test_handles_become_buttons_and_markup_stays_text() -> None:
 def test_no_text_brings_its_own_elements(text: str) -> None:
     written = str(link_handles(text, "cnv_1"))
     assert written.count("<") == 2 * written.count("<button")
+
+
+@pytest.mark.parametrize("kind", ["record", "passage", "decision"])
+@pytest.mark.parametrize("ref", ["../../logout", "T1/../..", "a#1/../../x", "dec_1", '"><b>', "T1?x=1", "a#b"])
+def test_a_citation_of_another_shape_is_no_link(kind: str, ref: str) -> None:
+    macros = _pages().environment.get_template("macros.html").module
+    written = str(macros.citation(Citation(kind=kind, ref=ref, title="t"), "cnv_1"))  # type: ignore[attr-defined]
+    assert written == '<span class="cite">t</span>'
 
 
 def test_quoted_lines_stand_apart() -> None:

@@ -28,9 +28,11 @@ from serving.edge.sign_in import TooManyTries
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (NotSignedIn("x"), 401), (SignInRefused("x"), 401), (TooManyTries(3), 429), (MessageTooLong("x"), 413), (BodyTooLarge("x"), 413),
-        (EmptyMessage("x"), 422), (MessageNotText("x"), 422), (KeyReused("x"), 422), (InvalidInput("x"), 422), (NotFound("x"), 404),
-        (StillAnswering("x"), 409), (Conflict("x"), 409), (Forbidden("x"), 403), (PartDown("x"), 503), (Unavailable("x"), 503),
+        (NotSignedIn("x"), 401), (SignInRefused("x"), 401), (TooManyTries(3), 429),
+        (MessageTooLong("x"), 413), (BodyTooLarge("x"), 413),
+        (EmptyMessage("x"), 422), (MessageNotText("x"), 422), (KeyReused("x"), 422), (InvalidInput("x"), 422),
+        (NotFound("x"), 404), (StillAnswering("x"), 409), (Conflict("x"), 409), (Forbidden("x"), 403),
+        (PartDown("x"), 503), (Unavailable("x"), 503),
         (BrokenInvariant("x"), 500), (CouldNotDecide("x"), 500), (SetupError("x"), 500),
     ],
 )  # fmt: skip

@@ -1,0 +1,118 @@
+"""What a proposed act looks like to a person: resolved from records and the decision, never from the model's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+
+from domain.errors import NotFound
+from domain.money import InvalidMoney, Money, render_money
+from domain.roles import Role
+from serving.edge.boundary import Viewer
+from serving.edge.message_store import StoredProposal, find_conversation, find_proposal_place, list_grants
+from serving.edge.money_views import DecisionView
+from serving.edge.records import RecordReader, Transaction
+from serving.edge.sessions import SignedIn
+
+
+@dataclass(frozen=True, slots=True)
+class ActionCard:
+    """Hold one proposed act. `view` is None until the gate answered; `undecided` then says why, as a code.
+
+    `payee` and `amount` are what buttons repeat. `blocked` says why this viewer cannot give a verdict, "" when he can.
+    """
+
+    proposal_id: str
+    conversation_id: str
+    customer_id: str
+    kind: str
+    amount: str
+    reason_code: str
+    handle: str
+    transaction: Transaction | None
+    payee: str
+    generated_by: str
+    model: str
+    proposed_by: str
+    view: DecisionView | None
+    undecided: str
+    blocked: str
+
+
+@dataclass(frozen=True, slots=True)
+class CardBuilder:
+    """Build cards for a viewer."""
+
+    records: RecordReader
+
+    async def build(self, signed_in: SignedIn, proposal_id: str, *, view: DecisionView | None, undecided: str) -> ActionCard:
+        """Build the card of a proposal. Raises: NotFound for one of another workspace."""
+        return await run_in_threadpool(self._build, signed_in, proposal_id, view, undecided)
+
+    def _build(self, signed_in: SignedIn, proposal_id: str, view: DecisionView | None, undecided: str) -> ActionCard:
+        viewer = Viewer.of(signed_in)
+        with self.records.database.work(signed_in.tenant_id) as connection:
+            conversation_id, proposal = find_proposal_place(connection, tenant_id=signed_in.tenant_id, proposal_id=proposal_id)
+            conversation = find_conversation(connection, tenant_id=signed_in.tenant_id, conversation_id=conversation_id)
+            grants = list_grants(connection, tenant_id=signed_in.tenant_id, conversation_id=conversation_id)
+        handle = str(proposal.arguments.get("transaction", ""))
+        ref = next((grant.ref for grant in grants if grant.handle == handle and grant.granted), None)
+        transaction = self._transaction(viewer, conversation.customer_id, ref)
+        return ActionCard(
+            proposal_id=proposal_id,
+            conversation_id=conversation_id,
+            customer_id=conversation.customer_id,
+            kind=proposal.kind,
+            amount=_amount_of(proposal, view),
+            reason_code=str(proposal.arguments.get("reason_code", "")),
+            handle=handle,
+            transaction=transaction,
+            payee=self._payee(viewer, conversation.customer_id, transaction),
+            generated_by=str(proposal.trace.get("generated_by", "model")),
+            model=str(proposal.trace.get("model", "")),
+            proposed_by=conversation.operator_name,
+            view=view,
+            undecided=undecided,
+            blocked=why_blocked(signed_in, view),
+        )
+
+    def _transaction(self, viewer: Viewer, customer_id: str, ref: str | None) -> Transaction | None:
+        if ref is None:
+            return None
+        try:
+            return self.records.read_transaction(viewer, customer_id=customer_id, transaction_id=ref)
+        except NotFound:
+            return None
+
+    def _payee(self, viewer: Viewer, customer_id: str, transaction: Transaction | None) -> str:
+        name = self.records.read_customer(viewer, customer_id).name or customer_id
+        if transaction is None:
+            return name
+        tail = self.records.account_tail(viewer, customer_id, transaction.account_id)
+        return f"{name}, account {tail}" if tail else name
+
+
+def why_blocked(signed_in: SignedIn, view: DecisionView | None) -> str:
+    """Say why this person cannot approve or refuse, as a code; "" when he can. The money process checks the same again."""
+    if view is None or view.review is None or view.review.state != "open":
+        return "no_open_review"
+    if not signed_in.has(Role.APPROVER):
+        return "not_an_approver"
+    if view.decision.operator_id == signed_in.operator_id:
+        return "own_proposal"
+    return ""
+
+
+def _amount_of(proposal: StoredProposal, view: DecisionView | None) -> str:
+    if view is not None:
+        return _render(view.decision.action.amount_minor, view.decision.action.currency)
+    return _render(proposal.arguments.get("amount_minor"), proposal.arguments.get("currency"))
+
+
+def _render(amount_minor: Any, currency: Any) -> str:
+    try:
+        return render_money(Money(amount_minor, str(currency)))
+    except InvalidMoney:
+        return "no valid amount"

@@ -1,0 +1,200 @@
+"""Reads of the bank's records for the console and the API, with the values that the viewer may see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from domain.errors import NotFound
+from domain.money import Money, render_money
+from serving.edge.boundary import Boundary, RecordToken, Viewer
+from serving.edge.database import EdgeDatabase
+from storage.named_queries import load_queries
+
+_QUERIES = load_queries(Path(__file__).parent / "sql" / "records.sql")
+RECENT_TRANSACTIONS = 60
+
+
+class UnknownCustomer(NotFound):
+    """Say that there is no such customer in this workspace."""
+
+    code = "unknown_customer"
+
+
+class UnknownRecord(NotFound):
+    """Say that there is no such record, or not of this customer."""
+
+    code = "unknown_record"
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Hold one customer as a viewer may see him."""
+
+    customer_id: str
+    name: str
+    email: str
+    phone: str
+    country: str
+    language: str
+    segment: str
+    kyc_status: str
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Hold one account; `number` is what the viewer may see of it."""
+
+    account_id: str
+    number: str
+    product: str
+    currency: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Hold one card by its last digits."""
+
+    card_id: str
+    account_id: str
+    last4: str
+    scheme: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """Hold one transaction of the bank's record."""
+
+    transaction_id: str
+    account_id: str
+    card_id: str | None
+    kind: str
+    status: str
+    amount_minor: int
+    currency: str
+    descriptor: str
+    occurred_at: datetime
+    posted_at: datetime | None
+    decline_code: str | None
+    related_transaction_id: str | None
+    settles_on: Any
+    merchant_name: str | None
+
+    @property
+    def amount(self) -> str:
+        """Write the amount for people."""
+        return render_money(Money(self.amount_minor, self.currency))
+
+    @property
+    def counterpart(self) -> str:
+        """Name the other side as people know it."""
+        return self.merchant_name or self.descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerFile:
+    """Hold what the console shows beside a conversation."""
+
+    customer: Customer
+    accounts: tuple[Account, ...]
+    cards: tuple[Card, ...]
+    transactions: tuple[Transaction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordReader:
+    """Read records of a tenant."""
+
+    database: EdgeDatabase
+    boundary: Boundary
+
+    def read_customer(self, viewer: Viewer, customer_id: str) -> Customer:
+        """Return one customer. Raises: UnknownCustomer."""
+        row = self.require_customer(viewer.tenant_id, customer_id)
+        values = self._reveal(viewer, row)
+        return Customer(
+            customer_id=row["customer_id"],
+            name=values.get(row["name_token"], ""),
+            email=values.get(row["email_token"] or "", ""),
+            phone=values.get(row["phone_token"] or "", ""),
+            **{field: row[field] for field in ("country", "language", "segment", "kyc_status", "opened_at")},
+        )
+
+    def read_file(self, viewer: Viewer, customer_id: str) -> CustomerFile:
+        """Return a customer with accounts, cards and the newest transactions. Raises: UnknownCustomer."""
+        customer = self.read_customer(viewer, customer_id)
+        key = {"tenant_id": viewer.tenant_id, "customer_id": customer_id}
+        with self.database.work(viewer.tenant_id) as connection, connection.cursor(row_factory=dict_row) as cursor:
+            accounts = cursor.execute(_QUERIES["list_accounts"], key).fetchall()
+            cards = cursor.execute(_QUERIES["list_cards"], key).fetchall()
+            transactions = cursor.execute(_QUERIES["list_recent_transactions"], {**key, "limit": RECENT_TRANSACTIONS}).fetchall()
+        numbers = self.boundary.reveal(
+            [RecordToken(customer_id, row["number_token"]) for row in accounts], viewer=viewer, purpose="record"
+        )
+        return CustomerFile(
+            customer=customer,
+            accounts=tuple(_account_of(row, numbers) for row in accounts),
+            cards=tuple(Card(**row) for row in cards),
+            transactions=tuple(Transaction(**row) for row in transactions),
+        )
+
+    def read_transaction(self, viewer: Viewer, *, customer_id: str, transaction_id: str) -> Transaction:
+        """Return one transaction of this customer. Raises: UnknownRecord."""
+        key = {"tenant_id": viewer.tenant_id, "customer_id": customer_id, "transaction_id": transaction_id}
+        with self.database.work(viewer.tenant_id) as connection, connection.cursor(row_factory=dict_row) as cursor:
+            row = cursor.execute(_QUERIES["find_transaction_of_customer"], key).fetchone()
+        if row is None:
+            raise UnknownRecord("there is no such transaction of this customer")
+        return Transaction(**row)
+
+    def list_merchants(self, tenant_id: str, customer_id: str) -> tuple[str, ...]:
+        """Return the names of merchants that the customer dealt with."""
+        with self.database.work(tenant_id) as connection:
+            rows = connection.execute(_QUERIES["list_merchants"], {"tenant_id": tenant_id, "customer_id": customer_id}).fetchall()
+        return tuple(str(row[0]) for row in rows)
+
+    def account_tail(self, viewer: Viewer, customer_id: str, account_id: str) -> str:
+        """Return the last digits of an account's number as `••1234`, "" when the viewer may not see them."""
+        key = {"tenant_id": viewer.tenant_id, "customer_id": customer_id}
+        with self.database.work(viewer.tenant_id) as connection, connection.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(_QUERIES["list_accounts"], key).fetchall()
+        tokens = [RecordToken(customer_id, row["number_token"]) for row in rows if row["account_id"] == account_id]
+        if not tokens:
+            return ""
+        number = self.boundary.reveal(tokens, viewer=viewer, purpose="review").get(tokens[0].token, "")
+        digits = "".join(character for character in number if character.isalnum())
+        return f"••{digits[-4:]}" if len(digits) >= 4 else ""
+
+    def require_customer(self, tenant_id: str, customer_id: str) -> Mapping[str, Any]:
+        """Return the customer's row, with tokens for his values. Raises: UnknownCustomer."""
+        unknown = UnknownCustomer("there is no such customer in this workspace: pick one from the list")
+        if "\0" in customer_id:
+            raise unknown
+        with self.database.work(tenant_id) as connection, connection.cursor(row_factory=dict_row) as cursor:
+            row = cursor.execute(_QUERIES["find_customer"], {"tenant_id": tenant_id, "customer_id": customer_id}).fetchone()
+        if row is None:
+            raise unknown
+        return row
+
+    def _reveal(self, viewer: Viewer, row: Mapping[str, Any]) -> Mapping[str, str]:
+        names = ("name_token", "email_token", "phone_token")
+        tokens = [RecordToken(row["customer_id"], row[name]) for name in names if row[name]]
+        return self.boundary.reveal(tokens, viewer=viewer, purpose="record")
+
+
+def _account_of(row: Mapping[str, Any], numbers: Mapping[str, str]) -> Account:
+    return Account(
+        account_id=row["account_id"],
+        number=numbers.get(row["number_token"], ""),
+        product=row["product"],
+        currency=row["currency"],
+        status=row["status"],
+    )
