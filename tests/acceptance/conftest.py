@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.edge.conftest import chromium, desk
 from tests.acceptance.service import Service
+
+__all__ = ["chromium", "desk"]
 
 
 @pytest.fixture(scope="session")

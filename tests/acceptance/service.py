@@ -58,7 +58,7 @@ class Service:
 
     def start(self) -> None:
         """Start and wait until the console answers (and the models, where they are wanted)."""
-        with self._log.open("ab") as log:
+        with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 (sys.executable, "-m", "serving.cli", "up"), cwd=ROOT, env=self.environment, stdout=log, stderr=log
             )

@@ -61,7 +61,7 @@ async def test_a_double_charge_is_found_and_its_refund_proposed(make_turns: Make
     events = await run(make_turns(), world, "Was the customer charged twice by Nordwind Books?")
     assert kinds(events) == ["sentence", "proposal", "sentence", "sentence", "done"]
     assert texts(events) == [
-        "T2 of 2026-03-08 repeats T3 of 2026-03-08: two card payments of EUR 12.90 at Nordwind Books.",
+        "T2 of 2026-03-08 12:00 UTC repeats T3 of 2026-03-08 09:00 UTC: two card payments of EUR 12.90 at Nordwind Books.",
         "A refund of EUR 12.90 for T2 is proposed as duplicate charge; the gate decides, and its answer stands below.",
         'The article "Refund policy" says: A duplicate charge is refunded in full to the account that was charged.',
     ]
@@ -139,7 +139,8 @@ class _Dies(ScriptedChat):
     """Die in the middle of the prose."""
 
     async def stream_text(self, *args: Any, **kwargs: Any) -> Any:
-        raise _Killed
+        if self.name:
+            raise _Killed
         yield ""
 
 
@@ -158,6 +159,15 @@ async def test_a_turn_that_died_after_proposing_goes_on_where_it_was(make_turns:
     resumed = await run_turn(make_turns(), world, turn)
     assert resumed[:2] == shown
     assert kinds(resumed)[-1] == "done"
+    assert len(world.proposals()) == 1
+
+
+async def test_a_step_that_ran_and_was_not_noted_proposes_nothing_twice(make_turns: MakeTurns, world: World) -> None:
+    turn = world.ask("Charged twice, please refund")
+    first = await run_turn(make_turns(), world, turn)
+    for table in ("checkpoints", "checkpoint_blobs", "checkpoint_writes"):
+        world.conn_as("ai", world.tenant).execute(f"DELETE FROM graph.{table}")
+    assert await run_turn(make_turns(), world, turn) == first
     assert len(world.proposals()) == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from tests.integration.ledger.scene import Scene
 
 
 @pytest.fixture
-def scene(tenant: Tenant, conn_as: ConnAs, admin_conn: Connection[Any]) -> Scene:
+def scene(tenant: Tenant, conn_as: ConnAs, admin_conn: Connection[Any]) -> Iterator[Scene]:
     """A tenant with one customer and one account."""
-    return Scene(tenant, conn_as, admin_conn)
+    scene = Scene(tenant, conn_as, admin_conn)
+    yield scene
+    scene.close()

@@ -44,5 +44,7 @@ def log(tenant: Tenant, conn_as: ConnAs, admin_conn: Connection[Any], database: 
     signer = ensure_signer(tmp_path / "receipts.key")
     publish_verifier_key(signer, tmp_path / "receipts.pub")
     pool = open_pool(database.dsn("gate"), name="gate", max_size=2)
-    yield Log(Scene(tenant, conn_as, admin_conn), pool, signer, tmp_path / "receipts.pub")
+    scene = Scene(tenant, conn_as, admin_conn)
+    yield Log(scene, pool, signer, tmp_path / "receipts.pub")
+    scene.close()
     pool.close()

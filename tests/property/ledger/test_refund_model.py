@@ -76,3 +76,4 @@ def test_the_ledger_equals_the_model(
     assert sum(line.version for line in balances) == len(model.posted)
     assert all(line.debits_posted_minor == line.credits_posted_minor for line in list_trial_balance(scene.executor))
     assert list_drift(scene.executor) == []
+    scene.close()

@@ -42,7 +42,10 @@ def test_an_edited_prompt_is_refused(folder: Path) -> None:
         load_library(folder)
 
 
-@pytest.mark.parametrize("change", ["missing", "surplus", "no_manifest", "bad_front", "bad_section", "placeholder_in_system", "bad_alias"])
+CHANGES = ["missing", "surplus", "no_manifest", "bad_front", "bad_section", "placeholder_in_system", "bad_alias"]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_broken_folder_says_what_is_wrong(folder: Path, change: str) -> None:
     path = folder / "templates" / "support_draft.v1.md"
     manifest = json.loads((folder / "manifest.json").read_text())
