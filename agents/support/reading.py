@@ -80,7 +80,8 @@ _CUES = MappingProxyType(
 )
 _GENERAL = _words(
     r"\b(polic(y|ies)|rules?|in general|generally|how (long|do|does|can|much|many)|what (is|are|does|do|happens|counts)|which",
-    r"when (can|may|must|do)|who (has|have|may|can|must|decides|approves|pays)|is it (possible|allowed)|are we allowed|may (we|i)|limits?|schedule|explain|meaning|means?|deadline",
+    r"when (can|may|must|do)|who (has|have|may|can|must|decides|approves|pays)",
+    r"is it (possible|allowed)|are we allowed|may (we|i)|limits?|schedule|explain|meaning|means?|deadline",
     r"within how)\b",
 )
 _CASE = _words(

@@ -53,6 +53,6 @@ def append_nodes(connection: Connection[Any], nodes: Mapping[NodeKey, bytes]) ->
     parameters = {
         "levels": [level for level, _ in nodes],
         "positions": [position for _, position in nodes],
-        "hashes": list(nodes.values()),
+        "node_hashes": list(nodes.values()),
     }
     connection.execute(_QUERIES["insert_nodes"], parameters)

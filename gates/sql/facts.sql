@@ -83,7 +83,7 @@ SELECT
             decisions.tenant_id = transactions.tenant_id
             AND decisions.transaction_id = transactions.transaction_id
     ) AS refund_count,
-    EXISTS (
+    EXISTS(
         SELECT FROM core.disputes
         WHERE
             disputes.tenant_id = transactions.tenant_id
@@ -160,19 +160,20 @@ SELECT
     refunds.count_30d AS refunds_30d_count,
     refunds.sum_30d AS refunds_30d_minor
 FROM core.customers AS customers
-CROSS JOIN LATERAL (
-    SELECT
-        COUNT(*) AS total_count,
-        COUNT(*) FILTER (WHERE consumptions.consumed_at > %(now)s - INTERVAL '1 day') AS count_1d,
-        COUNT(*) FILTER (WHERE consumptions.consumed_at > %(now)s - INTERVAL '30 days') AS count_30d,
-        COALESCE(SUM(decisions.amount_minor) FILTER (
-            WHERE consumptions.consumed_at > %(now)s - INTERVAL '30 days' AND decisions.currency = %(currency)s
-        ), 0)::BIGINT AS sum_30d
-    FROM gate.decisions AS decisions
-    INNER JOIN gate.consumptions AS consumptions
-        ON decisions.tenant_id = consumptions.tenant_id AND decisions.decision_id = consumptions.decision_id
-    WHERE decisions.tenant_id = customers.tenant_id AND decisions.customer_id = customers.customer_id
-) AS refunds
+CROSS JOIN
+    LATERAL (
+        SELECT
+            COUNT(*) AS total_count,
+            COUNT(*) FILTER (WHERE consumptions.consumed_at > %(now)s - INTERVAL '1 day') AS count_1d,
+            COUNT(*) FILTER (WHERE consumptions.consumed_at > %(now)s - INTERVAL '30 days') AS count_30d,
+            COALESCE(SUM(decisions.amount_minor) FILTER (
+                WHERE consumptions.consumed_at > %(now)s - INTERVAL '30 days' AND decisions.currency = %(currency)s
+            ), 0)::BIGINT AS sum_30d
+        FROM gate.decisions AS decisions
+        INNER JOIN gate.consumptions AS consumptions
+            ON decisions.tenant_id = consumptions.tenant_id AND decisions.decision_id = consumptions.decision_id
+        WHERE decisions.tenant_id = customers.tenant_id AND decisions.customer_id = customers.customer_id
+    ) AS refunds
 WHERE customers.customer_id = %(customer_id)s;
 
 -- name: find_operator

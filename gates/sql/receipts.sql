@@ -34,10 +34,10 @@ WHERE position = ANY(%(leaf_positions)s::BIGINT[]);
 INSERT INTO gate.log_nodes (tenant_id, level, position, hash)
 SELECT
     (SELECT core.current_tenant()),
-    level,
-    position,
-    hash
-FROM UNNEST(%(levels)s::SMALLINT[], %(positions)s::BIGINT[], %(hashes)s::BYTEA[]) AS made (level, position, hash);
+    made.level,
+    made.position,
+    made.hash
+FROM UNNEST(%(levels)s::SMALLINT[], %(positions)s::BIGINT[], %(node_hashes)s::BYTEA[]) AS made (level, position, hash);
 
 -- name: list_decision_chain
 -- A decision and the ones before it, oldest first, with the transfer of the one that was executed.

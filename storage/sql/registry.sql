@@ -26,7 +26,7 @@ WHERE aliases.kind = %(kind)s AND aliases.name = %(name)s AND aliases.alias = %(
 INSERT INTO core.registry_aliases (tenant_id, kind, name, alias, version, moved_at, moved_by)
 VALUES (%(tenant_id)s, %(kind)s, %(name)s, %(alias)s, %(version)s, %(now)s, %(moved_by)s)
 ON CONFLICT (tenant_id, kind, name, alias) DO UPDATE
-SET version = excluded.version, moved_at = excluded.moved_at, moved_by = excluded.moved_by;
+    SET version = excluded.version, moved_at = excluded.moved_at, moved_by = excluded.moved_by;
 
 -- name: set_state
 -- How far a version has come.

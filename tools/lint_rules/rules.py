@@ -49,8 +49,7 @@ def check_exact_money(source: Source) -> Iterator[Finding]:
         return
     type_tests = _type_tests(source.tree)
     for node in ast.walk(source.tree):
-        divides = isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div)
-        if divides and not _joins_path(node):
+        if isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div) and not _joins_path(node):
             yield Finding(source.path, node.lineno, "exact-money", "no `/` where money is: use //, allocate(), or joinpath()")
         if isinstance(node, ast.Constant) and isinstance(node.value, float):
             yield Finding(source.path, node.lineno, "exact-money", "no float where money is")

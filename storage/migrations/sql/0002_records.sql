@@ -16,7 +16,7 @@ CREATE TABLE core.operators (
     username TEXT NOT NULL,
     display_name TEXT NOT NULL,
     password_hash TEXT NOT NULL,
-    roles TEXT [] NOT NULL CHECK (
+    roles TEXT[] NOT NULL CHECK (
         roles <@ ARRAY['support', 'investigator', 'onboarding', 'approver', 'auditor', 'admin']
     ),
     active BOOLEAN NOT NULL DEFAULT TRUE,
@@ -273,7 +273,7 @@ CREATE TABLE ai.proposals (
     arguments JSONB NOT NULL,
     trace JSONB NOT NULL,
     submitted_at TIMESTAMPTZ NOT NULL,
-    recorded_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+    recorded_at TIMESTAMPTZ NOT NULL DEFAULT CLOCK_TIMESTAMP(),
     PRIMARY KEY (tenant_id, proposal_id),
     FOREIGN KEY (tenant_id, conversation_id) REFERENCES core.conversations,
     FOREIGN KEY (tenant_id, message_id) REFERENCES core.messages
@@ -340,27 +340,27 @@ FROM core.grants;
 GRANT USAGE ON SCHEMA core TO edge, vault, gate, executor, jobs, auditor;
 GRANT USAGE ON SCHEMA ai TO ai, edge, gate, auditor;
 GRANT SELECT ON
-    ai.customers, ai.accounts, ai.cards, ai.merchants, ai.transactions, ai.disputes, ai.conversations, ai.messages, ai.grants
+ai.customers, ai.accounts, ai.cards, ai.merchants, ai.transactions, ai.disputes, ai.conversations, ai.messages, ai.grants
 TO ai;
 GRANT SELECT, INSERT ON ai.proposals TO ai;
 GRANT SELECT ON ai.proposals TO gate, edge, auditor;
 
 GRANT SELECT ON
-    core.tenants, core.operators, core.operator_limits, core.customers, core.accounts, core.cards, core.merchants, core.transactions,
-    core.beneficiaries, core.devices, core.logins, core.disputes, core.ingest_runs, core.ingest_quarantine, core.conversations,
-    core.messages, core.grants, core.mentions
+core.tenants, core.operators, core.operator_limits, core.customers, core.accounts, core.cards, core.merchants, core.transactions,
+core.beneficiaries, core.devices, core.logins, core.disputes, core.ingest_runs, core.ingest_quarantine, core.conversations,
+core.messages, core.grants, core.mentions
 TO edge, gate, jobs;
 GRANT SELECT ON
-    core.tenants, core.customers, core.accounts, core.transactions, core.ingest_runs, core.conversations, core.messages, core.grants,
-    core.mentions
+core.tenants, core.customers, core.accounts, core.transactions, core.ingest_runs, core.conversations, core.messages, core.grants,
+core.mentions
 TO auditor;
 GRANT SELECT, INSERT ON core.sessions TO edge;
 GRANT UPDATE (revoked_at) ON core.sessions TO edge;
 GRANT SELECT ON core.sessions TO gate;
 GRANT INSERT ON core.conversations, core.messages, core.grants, core.mentions TO edge;
 GRANT INSERT, UPDATE ON
-    core.tenants, core.operators, core.operator_limits, core.customers, core.accounts, core.cards, core.merchants, core.transactions,
-    core.beneficiaries, core.devices, core.logins, core.disputes, core.ingest_runs, core.ingest_quarantine
+core.tenants, core.operators, core.operator_limits, core.customers, core.accounts, core.cards, core.merchants, core.transactions,
+core.beneficiaries, core.devices, core.logins, core.disputes, core.ingest_runs, core.ingest_quarantine
 TO jobs;
 
 RESET ROLE;

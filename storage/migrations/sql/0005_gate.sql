@@ -243,7 +243,7 @@ GRANT EXECUTE ON FUNCTION gate.digest_of_flat(JSONB) TO gate, ledger_owner, audi
 GRANT EXECUTE ON FUNCTION gate.digest_of_refund(TEXT, TEXT, TEXT, TEXT, BIGINT, TEXT) TO gate, ledger_owner, auditor;
 GRANT EXECUTE ON FUNCTION gate.lock_proposal(TEXT, TEXT) TO gate, ledger_owner;
 GRANT SELECT ON
-    gate.policy_bundles, gate.decisions, gate.consumptions, gate.reviews, gate.approvals, gate.log_nodes, gate.checkpoints
+gate.policy_bundles, gate.decisions, gate.consumptions, gate.reviews, gate.approvals, gate.log_nodes, gate.checkpoints
 TO gate, auditor;
 GRANT SELECT ON gate.decisions, gate.consumptions TO executor, ledger_owner;
 GRANT INSERT ON gate.consumptions TO ledger_owner;

@@ -30,7 +30,7 @@ CREATE TABLE kb.articles (
     article_id TEXT NOT NULL CHECK (article_id ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'),
     title TEXT NOT NULL CHECK (OCTET_LENGTH(title) <= 1024),
     language TEXT NOT NULL,
-    reader_roles TEXT [] NOT NULL CHECK (CARDINALITY(reader_roles) > 0),
+    reader_roles TEXT[] NOT NULL CHECK (CARDINALITY(reader_roles) > 0),
     content_sha256 TEXT NOT NULL CHECK (content_sha256 ~ '^[0-9a-f]{64}$'),
     source TEXT NOT NULL,
     indexed_at TIMESTAMPTZ NOT NULL,
@@ -45,7 +45,7 @@ CREATE TABLE kb.chunks (
     heading_path TEXT NOT NULL,
     masked_text TEXT NOT NULL CHECK (OCTET_LENGTH(masked_text) <= 16384),
     text_sha256 TEXT NOT NULL CHECK (text_sha256 ~ '^[0-9a-f]{64}$'),
-    reader_roles TEXT [] NOT NULL,
+    reader_roles TEXT[] NOT NULL,
     search TSVECTOR NOT NULL GENERATED ALWAYS AS (
         SETWEIGHT(TO_TSVECTOR('pg_catalog.english', heading_path), 'A')
         || SETWEIGHT(TO_TSVECTOR('pg_catalog.english', masked_text), 'B')
