@@ -62,13 +62,10 @@ class SupportNodes:
             facts = await load_facts(connection, view.turn.conversation_id)
         reading = read_by_code(view.turn.masked_text[:_READ_CHARACTERS], facts)
         lead = write_lead(reading, facts)
-        _emit(runtime, SentenceEvent(sentence=lead.to_sentence()))
-        return {
-            "facts": _dump(facts),
-            "code_reading": _dump(reading),
-            "lead": _dump(lead),
-            "sentences": [_dump(lead.to_sentence())],
-        }
+        first = [lead.to_sentence()] if lead is not None else []
+        for sentence in first:
+            _emit(runtime, SentenceEvent(sentence=sentence))
+        return {"facts": _dump(facts), "code_reading": _dump(reading), "sentences": [_dump(sentence) for sentence in first]}
 
     async def interpret(self, state: SupportState) -> SupportState:
         """Ask the model for its reading within its budget; code's sure reading stands."""
@@ -148,7 +145,10 @@ class SupportNodes:
             written.append(sentence)
             _emit(runtime, SentenceEvent(sentence=sentence))
 
-        async with aclosing(self._model_sentences(view, claims, message, runtime)) as drafted:
+        if not view.sentences and unsaid:
+            # No line stands on the screen yet: the best article's does not wait for a model.
+            say(unsaid.pop(0).to_sentence())
+        async with aclosing(self._model_sentences(view, tuple(unsaid), message, runtime)) as drafted:
             async for sentence, claim in drafted:
                 # The answer keeps its order: what comes before this claim is said by the template now.
                 while unsaid and unsaid[0] != claim:
@@ -217,7 +217,7 @@ def _claims(view: View, *, is_probe: bool = False) -> tuple[Claim, ...]:
     assert view.reading is not None
     is_question = is_general(view.reading)
     query = view.turn.masked_text[:_READ_CHARACTERS] + " " + _TOPICS.get(view.reading.intent, "")
-    quotes = quote_passages(query, view.passages, limit=2 if is_question else 1, is_key=is_question)
+    quotes = quote_passages(query, view.passages, limit=3 if is_question else 1, is_key=is_question)
     if is_probe:
         return quotes
     return write_answer(view.reading, view.facts, proposal=view.proposal, passages=view.passages, quotes=quotes)

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict
 
 from agents.output_checks.guard import SentenceGuard
 from agents.ports import ChatModel
-from agents.support.claims import Claim
 from agents.support.facts import FactSheet
 from agents.support.reading import Reading
 from agents.support.turn_types import QuestionEvent, TurnInput
@@ -29,7 +28,6 @@ class SupportState(TypedDict, total=False):
     turn: dict[str, Any]
     facts: dict[str, Any]
     code_reading: dict[str, Any]
-    lead: dict[str, Any]
     reading: dict[str, Any]
     trace: dict[str, Any]
     passages: list[dict[str, Any]]
@@ -47,7 +45,6 @@ class View(BaseModel):
     turn: TurnInput
     facts: FactSheet | None = None
     code_reading: Reading | None = None
-    lead: Claim | None = None
     reading: Reading | None = None
     trace: ModelTrace | None = None
     passages: tuple[Passage, ...] = ()

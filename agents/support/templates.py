@@ -30,8 +30,13 @@ _NAMES = {
 _MAX_CANDIDATES = 4
 
 
-def write_lead(reading: Reading, facts: FactSheet) -> Claim:
-    """Write the first line, from facts alone: it stands on the screen before any model is asked."""
+def write_lead(reading: Reading, facts: FactSheet) -> Claim | None:
+    """Write the first line, from facts alone: it stands on the screen before any model is asked.
+
+    None for a question about rules: its first line is an article's, and no record of this customer says anything to it.
+    """
+    if reading.intent is Intent.QUESTION:
+        return None
     fact = facts.find(reading.handle) if reading.handle else None
     pair = next((pair for pair in facts.duplicates if reading.handle in (pair.first, pair.repeat)), None)
     if reading.handle in facts.outside:
@@ -45,8 +50,6 @@ def write_lead(reading: Reading, facts: FactSheet) -> Claim:
         return _describe_for(reading.intent, fact, facts)
     if reading.intent is Intent.DUPLICATE_CHARGE and not facts.duplicates:
         return _no_duplicates(facts)
-    if reading.intent is Intent.QUESTION:
-        return Claim(text="This asks about the rules and not about one of this customer's records.", citations=(), is_key=False)
     return _overview(facts)
 
 

@@ -112,7 +112,10 @@ def test(context: typer.Context) -> None:
     """Check style, types, arrows and SQL, then run the tests. Arguments go to pytest and leave the checks out."""
     from serving.cli.testing import run_tests
 
-    sys.exit(run_tests(context.args))
+    try:
+        sys.exit(run_tests(context.args))
+    except TellergateError as error:
+        fail(error, as_json=False)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 
 from domain.errors import NotFound
+from serving.cli.browser import ensure_browser
 from serving.cli.output import say
 from serving.settings import ROOT_DIR
 
@@ -23,9 +24,10 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 def run_tests(arguments: Sequence[str]) -> int:
-    """Return 0 when everything holds. With arguments: pytest alone, with them."""
+    """Return 0 when everything holds. With arguments: pytest alone, with them. Raises: SetupError without a browser."""
     if arguments:
         return _run(("-m", "pytest", *arguments))
+    ensure_browser()
     failed = [name for name, command in CHECKS if not _check(name, command)]
     # Two at a time for what is small; what starts whole services and models has the machine to itself.
     small = _run(("-m", "pytest", "-m", "not slow", "-n", "2", "--dist", "loadfile"))
