@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 
 def offline_environment() -> Mapping[str, str]:
-    """Return the variables; `serving.settings` sets them before the first import in a process that runs agents."""
+    """Return the variables; `serving.settings` gives them to every process."""
     return MappingProxyType(
         {
             # litellm (through guardrails) fetches a price list when it is imported.

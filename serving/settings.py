@@ -12,25 +12,20 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from agents.offline import offline_environment
 from domain.errors import SetupError
 
 ROOT_DIR = Path(__file__).resolve().parents[1]
 
 OFFLINE_ENVIRONMENT: dict[str, str] = {
-    # Libraries that would otherwise reach for the network when imported or used.
-    "HF_HUB_OFFLINE": "1",
-    "TRANSFORMERS_OFFLINE": "1",
-    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-    "LITELLM_TELEMETRY": "False",
+    **offline_environment(),
     "GUARDRAILS_METRICS": "false",
     "OTEL_SDK_DISABLED": "true",
-    "LANGSMITH_TRACING": "false",
-    "LANGCHAIN_TRACING_V2": "false",
-    "DO_NOT_TRACK": "1",
     "ANONYMIZED_TELEMETRY": "False",
     "TOKENIZERS_PARALLELISM": "false",
     "OMP_NUM_THREADS": "1",
 }
+"""What every process of ours runs with: no library reaches for the network when it is imported or used."""
 
 # Only what a program needs to run; everything else is handed over by name.
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE")

@@ -150,12 +150,13 @@ class SupportNodes:
             say(unsaid.pop(0).to_sentence())
         async with aclosing(self._model_sentences(view, tuple(unsaid), message, runtime)) as drafted:
             async for sentence, claim in drafted:
+                if claim not in unsaid:
+                    continue
                 # The answer keeps its order: what comes before this claim is said by the template now.
-                while unsaid and unsaid[0] != claim:
+                while unsaid[0] != claim:
                     say(unsaid.pop(0).to_sentence())
-                if unsaid:
-                    unsaid.pop(0)
-                    say(sentence)
+                unsaid.pop(0)
+                say(sentence)
         for claim in unsaid:
             say(claim.to_sentence())
         is_drafted = any(sentence.generated_by == "model" for sentence in written)

@@ -198,6 +198,16 @@ async def test_prose_that_passes_is_the_models_and_the_rest_the_templates(make_t
     assert events[-1].model == "scripted"
 
 
+async def test_sentences_out_of_order_leave_the_answer_in_order(make_turns: MakeTurns, world: World) -> None:
+    index_article(world)
+    article = 'The article "Refund policy" says: A duplicate charge is refunded in full to the account that was charged. '
+    plain = await run(make_turns(), world, "Was the customer charged twice?")
+    events = await run(make_turns(ScriptedChat(prose=article + GOOD)), world, "Was the customer charged twice?")
+    assert texts(events) == texts(plain)
+    by = [event.sentence.generated_by for event in events if isinstance(event, SentenceEvent)]
+    assert by == ["template", "template", "model"]
+
+
 LIES = (
     "EUR 12.90 has been refunded to the customer. ",
     "The refund of EUR 12.90 will arrive on 2026-03-12. ",
