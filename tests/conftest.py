@@ -150,15 +150,25 @@ def database(cluster: Cluster) -> Iterator[Database]:
 
 
 @pytest.fixture
-def tenant(database: Database) -> Tenant:
+def tenant(database: Database) -> Iterator[Tenant]:
     """A fresh tenant."""
-    return Tenant(tenant_id=f"t-{uuid4().hex[:16]}", context_key=database.context_key)
+    fresh = Tenant(tenant_id=f"t-{uuid4().hex[:16]}", context_key=database.context_key)
+    yield fresh
+    take_off_waiting_list(database, fresh)
 
 
 @pytest.fixture
-def other_tenant(database: Database) -> Tenant:
+def other_tenant(database: Database) -> Iterator[Tenant]:
     """A second fresh tenant, to show that the first one cannot see it."""
-    return Tenant(tenant_id=f"o-{uuid4().hex[:16]}", context_key=database.context_key)
+    fresh = Tenant(tenant_id=f"o-{uuid4().hex[:16]}", context_key=database.context_key)
+    yield fresh
+    take_off_waiting_list(database, fresh)
+
+
+def take_off_waiting_list(database: Database, tenant: Tenant) -> None:
+    """Leave no events behind that a money process of a later test would place, or stumble over."""
+    with psycopg.connect(database.admin_dsn(), autocommit=True) as connection:
+        connection.execute("DELETE FROM core.events_unsequenced WHERE tenant_id = %s", [tenant.tenant_id])
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,8 +12,6 @@ from tests.integration.ledger.scene import Scene
 
 
 @pytest.fixture
-def scene(tenant: Tenant, conn_as: ConnAs, admin_conn: Connection[Any]) -> Iterator[Scene]:
+def scene(tenant: Tenant, conn_as: ConnAs, admin_conn: Connection[Any]) -> Scene:
     """A tenant with one customer and one account."""
-    scene = Scene(tenant, conn_as, admin_conn)
-    yield scene
-    scene.close()
+    return Scene(tenant, conn_as, admin_conn)

@@ -53,10 +53,6 @@ class Scene:
         self.edge = self.conn_as("edge", self.tenant)
         self.add_account(CUSTOMER, ACCOUNT)
 
-    def close(self) -> None:
-        """Take the tenant's events off the waiting list: a money process of a later test would place them, or stumble."""
-        self.admin.execute("DELETE FROM core.events_unsequenced WHERE tenant_id = %s", [self.tenant.tenant_id])
-
     def add_account(self, customer_id: str, account_id: str, currency: str = "EUR") -> None:
         """Write a customer with an account, as ingest does."""
         self.admin.execute(

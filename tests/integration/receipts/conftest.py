@@ -46,5 +46,4 @@ def log(tenant: Tenant, conn_as: ConnAs, admin_conn: Connection[Any], database: 
     pool = open_pool(database.dsn("gate"), name="gate", max_size=2)
     scene = Scene(tenant, conn_as, admin_conn)
     yield Log(scene, pool, signer, tmp_path / "receipts.pub")
-    scene.close()
     pool.close()

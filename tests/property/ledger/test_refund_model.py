@@ -13,7 +13,7 @@ from psycopg import Connection
 
 from ledger.balances import find_balances, list_drift, list_trial_balance
 from ledger.results import ExecutionCode
-from tests.conftest import ConnAs, Database, Tenant
+from tests.conftest import ConnAs, Database, Tenant, take_off_waiting_list
 from tests.integration.ledger.scene import ACCOUNT, NOW, Scene
 
 _CHARGES = (1000, 1, 250_000)
@@ -76,4 +76,4 @@ def test_the_ledger_equals_the_model(
     assert sum(line.version for line in balances) == len(model.posted)
     assert all(line.debits_posted_minor == line.credits_posted_minor for line in list_trial_balance(scene.executor))
     assert list_drift(scene.executor) == []
-    scene.close()
+    take_off_waiting_list(database, scene.tenant)
