@@ -137,7 +137,7 @@ def _resolve(
         row = cursor.execute(QUERIES["find_grant"], parameters).fetchone()
     if row is None or not row["granted"] or row["kind"] != "transaction":
         return False, Origin.MODEL, None
-    transaction = find_transaction(connection, row["ref"], customer_id=turn.customer_id, now=now)
+    transaction = find_transaction(connection, row["ref"], turn=turn, now=now)
     return True, _read_origin(row["origin"]), transaction
 
 

@@ -38,7 +38,7 @@ class GrantFacts:
 
 @dataclass(frozen=True, slots=True)
 class TransactionFacts:
-    """Hold the bank's record of the transaction, what is left of it, and the nearest equal charge within a day."""
+    """Hold the bank's record of the transaction, what is left of it, the nearest equal charge within a day, and who named it."""
 
     kind: str
     status: str
@@ -51,6 +51,7 @@ class TransactionFacts:
     duplicate_gap_s: int
     owner_matches: bool
     is_disputed: bool
+    named_by_staff: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +170,10 @@ def find_turn(connection: Connection[Any], *, conversation_id: str, message_id: 
     )
 
 
-def find_transaction(
-    connection: Connection[Any], transaction_id: str, *, customer_id: str, now: datetime
-) -> TransactionRecord | None:
-    """Return the record of a transaction with its remainder; `customer_id` is the one it should belong to."""
-    row = _one(connection, "find_transaction", {"transaction_id": transaction_id})
+def find_transaction(connection: Connection[Any], transaction_id: str, *, turn: Turn, now: datetime) -> TransactionRecord | None:
+    """Return the record of a transaction with its remainder, and how it stands to the turn's customer and message."""
+    keys = {"transaction_id": transaction_id, "conversation_id": turn.conversation_id, "message_id": turn.message_id}
+    row = _one(connection, "find_transaction", keys)
     if row is None:
         return None
     return TransactionRecord(
@@ -190,8 +190,9 @@ def find_transaction(
             age_days=_whole_days(row["occurred_at"], now),
             is_duplicate=row["twin_gap_s"] is not None,
             duplicate_gap_s=_NO_TWIN_S if row["twin_gap_s"] is None else row["twin_gap_s"],
-            owner_matches=row["customer_id"] == customer_id,
+            owner_matches=row["customer_id"] == turn.customer_id,
             is_disputed=row["is_disputed"],
+            named_by_staff=row["named_by_staff"],
         ),
         account=AccountFacts(status=row["account_status"], currency=row["account_currency"]),
     )

@@ -90,6 +90,27 @@ SELECT
             AND disputes.transaction_id = transactions.transaction_id
             AND disputes.state IN ('open', 'evidence', 'submitted', 'won')
     ) AS is_disputed,
+    EXISTS(
+        -- The operator wrote its handle, in his own words, in the very message that the proposal answers.
+        SELECT FROM core.mentions
+        INNER JOIN core.messages
+            ON mentions.tenant_id = messages.tenant_id AND mentions.message_id = messages.message_id
+        INNER JOIN core.grants
+            ON
+                messages.tenant_id = grants.tenant_id
+                AND messages.conversation_id = grants.conversation_id
+                AND mentions.value = grants.handle
+        WHERE
+            mentions.tenant_id = transactions.tenant_id
+            AND mentions.message_id = %(message_id)s
+            AND mentions.kind = 'handle'
+            AND mentions.origin = 'staff'
+            AND messages.conversation_id = %(conversation_id)s
+            AND messages.author = 'operator'
+            AND grants.kind = 'transaction'
+            AND grants.granted
+            AND grants.ref = transactions.transaction_id
+    ) AS named_by_staff,
     (
         -- Seconds to the nearest equal charge of the same day that nobody has refunded.
         SELECT MIN(CEIL(ABS(EXTRACT(EPOCH FROM twins.occurred_at - transactions.occurred_at))))::BIGINT

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Annotated
 
 import structlog
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agents.support.turn_types import MAX_MASKED_BYTES, ErrorEvent, TurnEvent, TurnInput
-from domain.errors import BrokenInvariant, Conflict, Forbidden, InvalidInput, NotFound, TellergateError, Unavailable
+from domain.errors import BrokenInvariant, InvalidInput, Unavailable
 from serving.agents_process.parts import AgentParts, AgentsDeps, ReadyChat, ReadyEmbeddings
+from serving.inner_api import open_inner_door
 
 _LOG = structlog.get_logger("tellergate.agents")
 _MAX_BODY_BYTES = 2 * MAX_MASKED_BYTES
-_STATUSES: tuple[tuple[type[TellergateError], int], ...] = (
-    (NotFound, 404), (Conflict, 409), (InvalidInput, 422), (Forbidden, 403), (Unavailable, 503), (BrokenInvariant, 422),
-)  # fmt: skip
 
 
 class TooManyTurns(Unavailable):
@@ -62,9 +56,7 @@ def create_agents_app(deps: AgentsDeps) -> FastAPI:
 
     app = FastAPI(title="Tellergate agents", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.turns_running = 0
-    app.add_middleware(_Door, process_token=deps.process_token)
-    app.add_exception_handler(TellergateError, _on_error)
-    app.add_exception_handler(RequestValidationError, _on_invalid)
+    open_inner_door(app, process_token=deps.process_token, max_body_bytes=_MAX_BODY_BYTES)
     _add_routes(app, deps)
     return app
 
@@ -78,7 +70,11 @@ def _add_routes(app: FastAPI, deps: AgentsDeps) -> None:
         turn = _to_turn(body, deps)
         events = parts.turns.run(turn, tenant_context=body.tenant_context)
         # The first event is awaited before the status goes out, so that a refusal is a status and not a line.
-        first = await anext(events)
+        try:
+            first = await anext(events)
+        except BrokenInvariant as error:
+            # Before the first event this can only be the turn itself: a damaged token, a foreign message.
+            raise InvalidInput(error.message, code=error.code) from error
         return StreamingResponse(_lines(app, first, events), media_type="application/x-ndjson")
 
     @app.get("/healthz")
@@ -121,49 +117,3 @@ async def _state_of(model: ReadyChat | ReadyEmbeddings | None, *, is_warm: bool)
     if model is None:
         return "off" if is_warm else "starting"
     return "ready" if await model.is_ready() else "down"
-
-
-class _Door:
-    """Let in who holds the process token and says how long the body is; plain ASGI, so that a stream passes untouched."""
-
-    def __init__(self, app: ASGIApp, process_token: str) -> None:
-        self._app = app
-        self._expected = f"Bearer {process_token}".encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refuse(scope) if scope["type"] == "http" else None
-        await (refusal or self._app)(scope, receive, send)
-
-    def _refuse(self, scope: Scope) -> Response | None:
-        headers = Headers(scope=scope)
-        given = headers.get("authorization", "").encode()
-        if scope["path"] != "/healthz" and not hmac.compare_digest(given, self._expected):
-            return _problem(403, "wrong_process_token", "the process token is missing or wrong")
-        length = headers.get("content-length", "")
-        if scope["method"] == "POST" and not (length.isascii() and length.isdigit() and int(length) <= _MAX_BODY_BYTES):
-            return _problem(413, "body_too_large", f"a turn is at most {_MAX_BODY_BYTES} bytes and says its length")
-        return None
-
-
-async def _on_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, TellergateError)
-    status = next((status for branch, status in _STATUSES if isinstance(error, branch)), 500)
-    return _problem(status, error.code, error.message)
-
-
-async def _on_invalid(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    # Names of fields only: the input may hold a credential.
-    fields = sorted({".".join(map(str, fault["loc"])) for fault in error.errors()})
-    return _problem(422, "invalid_request", f"malformed: {', '.join(fields)}")
-
-
-def _problem(status: int, code: str, detail: str) -> JSONResponse:
-    body = {
-        "type": f"urn:tellergate:problem:{code}",
-        "title": code.replace("_", " "),
-        "status": status,
-        "code": code,
-        "detail": detail,
-    }
-    return JSONResponse(body, status_code=status, media_type="application/problem+json")

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import structlog
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI
 from procrastinate import App as JobApp
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from domain.clock import Clock
-from domain.errors import Forbidden, InvalidInput, NotFound, TellergateError
+from domain.errors import NotFound
 from serving.ingest.ingest import IngestDeps, ingest_file
+from serving.inner_api import open_inner_door
 
 _LOG = structlog.get_logger("jobs")
-_OPEN_PATHS = frozenset({"/healthz"})
+_MAX_BODY_BYTES = 16 * 1024
 _STOP_WORKER_S = 3.0
 
 
@@ -61,18 +60,7 @@ def create_jobs_app(deps: JobsDeps) -> FastAPI:
 
     app = FastAPI(title="Tellergate jobs", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
 
-    @app.middleware("http")
-    async def check_token(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        expected = f"Bearer {deps.process_token}"
-        given = request.headers.get("Authorization", "")
-        if request.url.path not in _OPEN_PATHS and not hmac.compare_digest(given.encode(), expected.encode()):
-            return _problem(Forbidden("this socket is for the edge"))
-        return await call_next(request)
-
-    @app.exception_handler(TellergateError)
-    async def report(_: Request, error: Exception) -> Response:
-        assert isinstance(error, TellergateError)
-        return _problem(error)
+    open_inner_door(app, process_token=deps.process_token, max_body_bytes=_MAX_BODY_BYTES)
 
     @app.get("/healthz")
     async def get_health() -> dict[str, str]:
@@ -110,19 +98,3 @@ async def _work(job_app: JobApp) -> None:
         except Exception as error:  # noqa: BLE001 - whatever the queue raises: wait, say so, go on
             _LOG.warning("worker_stopped", error=type(error).__name__)
             await asyncio.sleep(2)
-
-
-def _problem(error: TellergateError) -> JSONResponse:
-    status = 500
-    for branch, code in ((NotFound, 404), (InvalidInput, 422), (Forbidden, 403)):
-        if isinstance(error, branch):
-            status = code
-            break
-    body = {
-        "type": f"urn:tellergate:{error.code}",
-        "title": error.code,
-        "status": status,
-        "code": error.code,
-        "detail": error.message,
-    }
-    return JSONResponse(body, status_code=status, media_type="application/problem+json")

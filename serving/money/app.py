@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Query, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from domain.errors import Forbidden
 from gates.review import Answer
 from gates.review_store import ReviewState, Verdict
+from serving.inner_api import open_inner_door
 from serving.money.background import Background
-from serving.money.problems import install_problem_handlers, problem, problem_of
 from serving.money.service import MoneyDeps, MoneyService
 from serving.money.views import DecisionView, ReviewList
 
-_OPEN_PATHS = frozenset({"/healthz"})
 _MAX_BODY_BYTES = 64 * 1024
 _TenantId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
 _TenantQuery = Annotated[str, Query(pattern=r"^[a-z0-9-]{1,40}$")]
@@ -60,27 +57,11 @@ def create_money_app(deps: MoneyDeps) -> FastAPI:
         background.stop()
 
     app = FastAPI(title="Tellergate money", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
-    install_problem_handlers(app)
-    _guard(app, deps.process_token)
+    open_inner_door(app, process_token=deps.process_token, max_body_bytes=_MAX_BODY_BYTES)
     _add_health(app, service, background)
     _add_decisions(app, service)
     _add_reviews(app, service)
     return app
-
-
-def _guard(app: FastAPI, process_token: str) -> None:
-    expected = f"Bearer {process_token}".encode()
-
-    @app.middleware("http")
-    async def check_caller(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        given = request.headers.get("Authorization", "").encode()
-        if request.url.path not in _OPEN_PATHS and not hmac.compare_digest(given, expected):
-            return problem_of(Forbidden("this socket is for processes that hold its token"))
-        if request.method == "POST":
-            length = request.headers.get("Content-Length", "")
-            if not (length.isascii() and length.isdigit()) or int(length) > _MAX_BODY_BYTES:
-                return problem(413, "body_too_large", "Too large", f"send a Content-Length of at most {_MAX_BODY_BYTES} bytes")
-        return await call_next(request)
 
 
 def _add_health(app: FastAPI, service: MoneyService, background: Background) -> None:

@@ -72,7 +72,7 @@ def test_the_jobs_process_comes_back(service: Service) -> None:
 
 
 def test_the_database_comes_back_with_everything_committed(service: Service) -> None:
-    case = service.scenarios["duplicate_small"]
+    case = service.scenarios["duplicate_jpy"]
     before = service.ask(case["customer_id"], _REFUND)["decision"]["outcome"]
     service.kill("database")
     service.wait_for_part("database")

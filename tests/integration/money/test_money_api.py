@@ -143,7 +143,7 @@ def test_without_the_token_nothing_is_said(process: Process, header: str | None)
         ("GET", "/nope"),
     ):
         response = client.request(method, path, headers=headers)
-        assert (response.status_code, response.json()["code"]) == (403, "forbidden")
+        assert (response.status_code, response.json()["code"]) == (403, "wrong_process_token")
     assert client.get("/healthz").status_code == 200
 
 

@@ -74,6 +74,12 @@ def _deny(act: Act, facts: Mapping[str, object]) -> list[str]:
     return [code for code, matched in found.items() if matched]
 
 
+def _is_confirmed(act: Act, facts: Mapping[str, object]) -> bool:
+    gap_s = facts["transaction.duplicate_gap_s"]
+    assert isinstance(gap_s, int)
+    return act.reason_code == "duplicate_charge" and facts["transaction.is_duplicate"] is True and gap_s < 601
+
+
 def _wait(act: Act, facts: Mapping[str, object]) -> list[tuple[str, str]]:
     def number(name: str) -> int:
         value = facts.get(name, 0)
@@ -105,6 +111,7 @@ def _wait(act: Act, facts: Mapping[str, object]) -> list[tuple[str, str]]:
             and bool(facts["transaction.is_duplicate"])
             and number("transaction.duplicate_gap_s") > 10 * 60,
         ),
+        ("claim_unconfirmed", known and not facts["transaction.named_by_staff"] and not _is_confirmed(act, facts)),
         ("stale_transaction", known and number("transaction.age_days") > 120),
         ("prior_refund_on_transaction", known and number("transaction.refund_count") > 0),
         ("disputed_transaction", known and bool(facts["transaction.is_disputed"])),

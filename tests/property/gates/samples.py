@@ -61,6 +61,7 @@ def make_facts(rng: Random, *, amount_minor: int, currency: str) -> dict[str, Fa
             "transaction.duplicate_gap_s": rarely(rng.randrange(598, 603), 30, 0.2),
             "transaction.owner_matches": rarely(False, True, 0.04),
             "transaction.is_disputed": rarely(True, False),
+            "transaction.named_by_staff": rng.random() < 0.7,
             "account.status": rarely(rng.choice(["blocked", "closed"]), "active", 0.12),
             "account.currency": rarely("EUR", currency),
         }
@@ -126,7 +127,7 @@ def allowed_request() -> DecisionInput:
         "transaction.amount_minor": 1290, "transaction.remaining_minor": 1290, "transaction.refund_count": 0,
         "transaction.age_days": 3, "transaction.is_duplicate": True, "transaction.duplicate_gap_s": 60,
         "transaction.owner_matches": True,
-        "transaction.is_disputed": False,
+        "transaction.is_disputed": False, "transaction.named_by_staff": False,
         "account.status": "active", "account.currency": "EUR",
         "customer.kyc_status": "verified", "customer.age_days": 900, "customer.refunds_1d_count": 0,
         "customer.refunds_30d_count": 0, "customer.refunds_30d_minor": 0, "customer.refunds_total_count": 0,

@@ -15,7 +15,7 @@ from domain.canonical import digest_of
 from domain.clock import NaiveTime
 from domain.decision import PRECEDENCE, Outcome, Reason
 from domain.origin import Origin
-from domain.proposal import ActionKind, ArgumentOrigin
+from domain.proposal import ActionKind, ArgumentOrigin, ReasonCode
 from gates import decide as decide_module
 from gates.decide import DecisionInput, count_required_approvals, decide_action
 from gates.policy.bundle import PolicyBundle, load_bundle_directory
@@ -69,9 +69,10 @@ LADDER: list[tuple[str, Change]] = [
     ("above_operator_limit", _facts(operator__limit_minor=1)),
     ("account_currency_differs", _facts(account__currency="USD")),
     ("amount_origin_untrusted", _origin("amount_minor", Origin.MODEL)),
+    ("claim_unconfirmed", _action(reason_code="goods_not_received")),
     ("disputed_transaction", _facts(transaction__is_disputed=True)),
-    ("duplicate_apart", _facts(transaction__duplicate_gap_s=601)),
-    ("duplicate_not_confirmed", _facts(transaction__is_duplicate=False)),
+    ("duplicate_apart", _facts(transaction__duplicate_gap_s=601, transaction__named_by_staff=True)),
+    ("duplicate_not_confirmed", _facts(transaction__is_duplicate=False, transaction__named_by_staff=True)),
     ("four_eyes_needed", _action(amount_minor=100_001)),
     ("kyc_not_verified", _facts(customer__kyc_status="pending")),
     ("prior_refund_on_transaction", _facts(transaction__refund_count=1)),
@@ -82,7 +83,10 @@ LADDER: list[tuple[str, Change]] = [
     ("turn_not_current", _facts(conversation__message_is_last=False)),
     ("velocity", _facts(customer__refunds_1d_count=3)),
 ]
-_CONFLICTING = {"duplicate_not_confirmed": "duplicate_apart", "account_blocked": "account_closed", "four_eyes_needed": "hard_cap"}
+_CONFLICTING = {
+    "duplicate_apart": "claim_unconfirmed", "duplicate_not_confirmed": "duplicate_apart", "account_blocked": "account_closed",
+    "four_eyes_needed": "hard_cap",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("rung", range(len(LADDER) + 1))
@@ -126,6 +130,22 @@ def test_more_denials(bundle: PolicyBundle, change: Change, code: str) -> None:
     assert code in {reason.code for reason in decision.reasons}
 
 
+@pytest.mark.parametrize("reason_code", list(ReasonCode))
+@pytest.mark.parametrize(("is_duplicate", "gap_s"), [(True, 0), (True, 600), (True, 601), (False, 86_401)])
+def test_a_claim_needs_our_records_or_the_operator_s_own_words(
+    bundle: PolicyBundle, reason_code: ReasonCode, is_duplicate: bool, gap_s: int
+) -> None:
+    confirmed = reason_code is ReasonCode.DUPLICATE_CHARGE and is_duplicate and gap_s <= 600
+    for named in (False, True):
+        twin = _facts(
+            transaction__is_duplicate=is_duplicate, transaction__duplicate_gap_s=gap_s, transaction__named_by_staff=named
+        )
+        decision = decide_action(twin(_action(reason_code=reason_code.value)(allowed_request())), bundle, now=NOW)
+        unconfirmed = "claim_unconfirmed" in {reason.code for reason in decision.reasons}
+        assert unconfirmed is not (named or confirmed)
+        assert decision.outcome is Outcome.ALLOW or unconfirmed or reason_code is ReasonCode.DUPLICATE_CHARGE
+
+
 def test_approvals_lift_reviews_and_nothing_else(bundle: PolicyBundle) -> None:
     def outcome(request: DecisionInput, approvals: int) -> Outcome:
         return decide_action(_facts(approval__count=approvals)(request), bundle, now=NOW).outcome
@@ -155,7 +175,7 @@ def test_a_decision_names_everything_it_was_made_from(bundle: PolicyBundle) -> N
     decision = decide_action(request, bundle, now=NOW)
     assert decision.expires_at == NOW + timedelta(seconds=60)
     assert decision.policy_bundle_sha256 == bundle.sha256
-    assert decision.policy_version == "starter@1"
+    assert decision.policy_version == "starter@2"
     assert "cedarpy/" in decision.engine_version
     assert decision.facts_digest == digest_of(dict(request.facts))
     assert decision.action_digest == request.action.digest()
