@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agents.offline import offline_environment
@@ -35,14 +35,14 @@ _TOKEN_VARIABLE = "TELLERGATE_TOKEN"  # noqa: S105 - the name of a variable, not
 class Settings(BaseSettings):
     """Hold what the operator of the machine may choose."""
 
-    model_config = SettingsConfigDict(env_prefix="TELLERGATE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="TELLERGATE_", frozen=True, extra="ignore", validate_default=True)
 
     mode: Literal["demo", "production"] = "demo"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8460
     var_dir: Path = ROOT_DIR / "var"
-    models_dir: Path = ROOT_DIR / "var" / "models"
-    """Where set-up put the starter models, or your own: folders `chat`, `embedding`, `ner`."""
+    models_dir: Path = Path("models")
+    """Your own models, folders `chat`, `embedding`, `ner`. Unset: where set-up put the starter models, below `var_dir`."""
     tenant_id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = "demo"
     database_dsn: str | None = Field(default=None, repr=False)
     """An administrator's DSN of an outside PostgreSQL 16+ with pgvector. Unset: the embedded server."""
@@ -53,10 +53,15 @@ class Settings(BaseSettings):
     cookie_secure: bool = False
     session_hours: Annotated[int, Field(ge=1, le=24)] = 10
 
-    @field_validator("var_dir", "models_dir")
+    @field_validator("var_dir")
     @classmethod
     def _absolute(cls, folder: Path) -> Path:
         return folder if folder.is_absolute() else ROOT_DIR / folder
+
+    @field_validator("models_dir")
+    @classmethod
+    def _below_var(cls, folder: Path, info: ValidationInfo) -> Path:
+        return folder if folder.is_absolute() else Path(info.data.get("var_dir", ROOT_DIR / "var")) / folder
 
     @model_validator(mode="after")
     def _safe_for_production(self) -> Settings:

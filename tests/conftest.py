@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import Connection, sql
@@ -21,6 +22,10 @@ from storage.roles import LoginRole, ensure_database, ensure_role_passwords, ens
 from storage.secrets import read_secret
 from storage.server_address import ServerAddress
 from storage.tenancy import ensure_context_key, install_context_key, mint_context, read_context_key
+
+# Machines are shared: how long one example takes says nothing about what it shows.
+hypothesis.settings.register_profile("tellergate", deadline=None)
+hypothesis.settings.load_profile("tellergate")
 
 _TEMPLATE = "tellergate_template"
 # Tests that kill the server start their own; nothing here must survive a power cut.

@@ -79,7 +79,9 @@ _CUES = MappingProxyType(
     }
 )
 _GENERAL = _words(
-    r"\b(polic(y|ies)|rules?|in general|generally|how (long|do|does|can|much|many)|what (is|are|does|do|happens|counts)|which",
+    r"\b(polic(y|ies)|rules?|in general|generally|procedure|process for",
+    r"how (long|do|does|can|much|many|are|is|should|would|will|to)",
+    r"what (is|are|does|do|happens|counts|if|about)|what's|which|tell me about",
     r"when (can|may|must|do)|who (has|have|may|can|must|decides|approves|pays)",
     r"is it (possible|allowed)|are we allowed|may (we|i)|limits?|schedule|explain|meaning|means?|deadline",
     r"within how)\b",
@@ -87,6 +89,18 @@ _GENERAL = _words(
 _CASE = _words(
     r"\b(customer|client|he|she|him|her|his|they|them|their|this (card|account|payment|charge|transaction)|yesterday|today",
     r"last (week|month|night)|(was|were|been|got|is being) charged)\b",
+)
+# "A customer" is any customer; "the customer" is the one on the page.
+_ANYBODY = _words(
+    r"\b(an?|any|every|each|some) (customer|client|person|user)\b", r"\b(customers|clients|people|someone|somebody)\b"
+)
+# That it happened, said or asked of this customer; a word like "duplicate" alone names a subject.
+_TAKEN = r"(charg|bill|debit|book|took|taken|pa(y|id)|deduct|withdrawn|collect)\w*"
+_SAYS_TWICE = _words(
+    rf"\b{_TAKEN}\b[^.!?]{{0,60}}\b(twice|two times|2x|double|again)\b",
+    rf"\b(twice|two times|doubl[ey][- ]?)[^.!?]{{0,20}}\b{_TAKEN}",
+    r"(:|\b(this|that|a|the|any|same|sees?|there|says?|shows?|found|find|looks? like)\b)[^.!?]{0,30}"
+    r"\b(duplicat\w+|double charges?)\b",
 )
 _GIVE_BACK = r"(refund|reimburse|(give|pay|send|credit)\w* .{0,40}\bback|return (the|his|her|their) money|money back)"
 _ASKS_REFUND = _words(
@@ -113,7 +127,9 @@ def read_by_code(text: str, facts: FactSheet) -> Reading:
 
 
 def _is_general(text: str, target: Target) -> bool:
-    return bool(_GENERAL.search(text)) and not target.is_named and not _CASE.search(text) and not _asks_refund_now(text)
+    if not _GENERAL.search(text) or target.is_named or _asks_refund_now(text):
+        return False
+    return bool(_ANYBODY.search(text)) or not _CASE.search(text)
 
 
 def _asks_refund_now(text: str) -> bool:
@@ -147,7 +163,7 @@ def _settle(matched: Sequence[Intent], text: str) -> tuple[Intent, tuple[Intent,
 
 def _read_case(intent: Intent, text: str, target: Target, facts: FactSheet) -> Reading:
     handle = target.handle
-    wants_refund = _wants_refund(intent, text, handle, facts)
+    wants_refund = _wants_refund(intent, text, target, facts)
     if intent in (Intent.DECLINE, Intent.FEE, Intent.PAYOUT) and handle is None and not target.candidates:
         handle = _latest_of(intent, facts)
     if wants_refund and handle is None:
@@ -157,12 +173,15 @@ def _read_case(intent: Intent, text: str, target: Target, facts: FactSheet) -> R
     return _reading(intent, target, "sure", handle=handle, action="refund" if wants_refund else "none")
 
 
-def _wants_refund(intent: Intent, text: str, handle: str | None, facts: FactSheet) -> bool:
+def _wants_refund(intent: Intent, text: str, target: Target, facts: FactSheet) -> bool:
     if _NO_REFUND.search(text):
         return False
     if intent is Intent.DUPLICATE_CHARGE:
-        is_repeat = any(pair.repeat == handle for pair in facts.duplicates)
-        return is_repeat or bool(_ASKS_REFUND.search(text)) or len(facts.duplicates) > 1
+        if _ASKS_REFUND.search(text):
+            return True
+        is_repeat = any(pair.repeat == target.handle for pair in facts.duplicates)
+        is_said = target.is_named or bool(_SAYS_TWICE.search(text))
+        return is_said and (is_repeat or len(facts.duplicates) > 1)
     if intent is not Intent.REFUND:
         return False
     return bool(_ASKS_REFUND.search(text)) or not _REFUND_STATUS.search(text)

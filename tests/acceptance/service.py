@@ -48,6 +48,7 @@ class Service:
         self.environment = {
             **os.environ,
             "TELLERGATE_VAR_DIR": str(self.var_dir),
+            "TELLERGATE_MODELS_DIR": str(ROOT / "var" / "models"),
             "TELLERGATE_PORT": str(self.port),
             "TELLERGATE_WITH_MODEL": str(with_model).lower(),
             "PYTHONPATH": str(ROOT),

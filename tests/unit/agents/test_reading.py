@@ -44,6 +44,15 @@ SURE = [
     ("What does decline code 51 mean?", Q, None, "none"),
     ("What are the fees for cash withdrawals?", Q, None, "none"),
     ("tell me about T5", ELSE, "T5", "none"),
+    ("How are duplicate charges handled?", Q, None, "none"),
+    ("What do we do when a customer says he was charged twice?", Q, None, "none"),
+    ("How should double charges be refunded?", Q, None, "none"),
+    ("What happens if someone is billed two times?", Q, None, "none"),
+    ("Are duplicate charges refunded?", D, "T2", "none"),
+    ("duplicate charges", D, "T2", "none"),
+    ("Are there any duplicate charges?", D, "T2", "refund"),
+    ("She sees the same payment booked twice", D, "T2", "refund"),
+    ("Was I double charged?", D, "T2", "refund"),
 ]
 
 
