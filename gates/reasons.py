@@ -42,7 +42,7 @@ SENTENCES = MappingProxyType(
         "velocity": "There were many or large refunds lately for this customer or by this operator.",
         "duplicate_not_confirmed": "It was called a duplicate charge, but our records show no second charge that is still open.",
         "duplicate_apart": "There is an equal charge, but more than ten minutes away: it may be a second purchase.",
-        "claim_unconfirmed": "Our records do not confirm the reason given, and the operator's message does not name this transaction.",
+        "claim_unconfirmed": "Our records do not confirm the claim, and the operator's message does not name this transaction.",
         "stale_transaction": "The transaction is older than 120 days.",
         "prior_refund_on_transaction": "A part of this transaction has been refunded before.",
         "disputed_transaction": "The transaction is disputed, or its dispute was won.",

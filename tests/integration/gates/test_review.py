@@ -98,6 +98,7 @@ def _refund_part_elsewhere(desk: Desk, turn: Turn) -> None:
     assert row is not None
     other = desk.add_turn([row[0]], operator_id=BEN)
     desk.add_mention(other, "1.00", origin="staff")
+    desk.add_mention(other, "T1", origin="staff", kind="handle", ordinal=2)
     small = desk.decide_refund(other, amount_minor=100, reason_code="other")
     assert desk.execute(small).code is ExecutionCode.POSTED
 
