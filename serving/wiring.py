@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from psycopg import Connection
 
-from domain.errors import InvalidInput, Unavailable
 from serving.launch import ProcessConfig, ProcessName
 from serving.serve import SystemClock
 from storage.pools import AsyncPool, Pool, open_async_pool, open_pool
@@ -262,7 +261,9 @@ def _peer(config: ProcessConfig, name: ProcessName) -> Any:
 
 def _start_ingest(config: ProcessConfig) -> Callable[[IngestRequest], Mapping[str, Any]]:
     """Return a function that hands a stored upload to the jobs process and waits for its report."""
-    socket_path, token = config.peer_sockets["jobs"], config.peer_tokens["jobs"]
+    from serving.edge.process_client import failure_of, read_json
+
+    peer = _peer(config, "jobs")
 
     def start(request: IngestRequest) -> Mapping[str, Any]:
         body = {
@@ -271,16 +272,13 @@ def _start_ingest(config: ProcessConfig) -> Callable[[IngestRequest], Mapping[st
             "file_format": request.file_format,
             "kind": request.kind,
         }
-        transport = httpx.HTTPTransport(uds=str(socket_path))
-        headers = {"Authorization": f"Bearer {token}"}
+        transport = httpx.HTTPTransport(uds=str(peer.socket_path))
+        headers = {"Authorization": f"Bearer {peer.token}"}
         try:
             with httpx.Client(transport=transport, headers=headers, timeout=_INGEST_TIMEOUT_S, trust_env=False) as client:
                 answer = client.post("http://jobs/v1/ingest", json=body)
         except httpx.TransportError as error:
-            raise Unavailable("the jobs process does not answer: nothing was taken in; try again", code="jobs_down") from error
-        if answer.is_success:
-            return dict(answer.json())
-        problem = answer.json()
-        raise InvalidInput(str(problem.get("detail", "refused")), code=str(problem.get("code", "refused")))
+            raise failure_of(peer, error) from error
+        return read_json(peer, answer)
 
     return start

@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import IO
 
 from domain.errors import SetupError, Unavailable
-from storage.embedded_files import EmbeddedFiles, ServerUser, claim_socket_dir, find_server_user, read_postmaster
+from storage.embedded_files import (
+    EmbeddedFiles,
+    ServerUser,
+    claim_data_dir,
+    claim_socket_dir,
+    find_server_user,
+    forget_foreign_postmaster,
+    read_postmaster,
+)
 from storage.secrets import ensure_secret, read_secret
 from storage.server_address import ServerAddress
 
@@ -118,8 +126,10 @@ class EmbeddedPostgres:
             password = ensure_secret(self._password_file)
             if not self._files.is_initialized():
                 initialize_cluster(self._files, user, password)
+            claim_data_dir(self._files, user)
             claim_socket_dir(self._files, user)
             _wait_for_predecessor(self._files)
+            forget_foreign_postmaster(self._files)
             self._running = self._launch_until_ready(user)
         except BaseException:
             self._release_ownership()

@@ -46,6 +46,13 @@ class Postmaster:
             return False
         return str(self.data_dir).encode() in arguments
 
+    def is_foreign(self) -> bool:
+        """Say whether a running process has this id that is no PostgreSQL server at all: the file outlived its server."""
+        try:
+            return Path(f"/proc/{self.pid}/comm").read_text(encoding="utf-8", errors="replace").strip() != "postgres"
+        except OSError:
+            return False
+
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedFiles:
@@ -113,11 +120,34 @@ def claim_socket_dir(files: EmbeddedFiles, user: ServerUser | None) -> None:
     folder, owner = files.socket_dir, os.geteuid() if user is None else user.uid
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {owner, os.geteuid()}:
+    # Beside the data it is ours whoever owned it on the machine that it was copied from; in the shared folder it is not.
+    known = user is not None and folder.parent == files.home
+    if not stat.S_ISDIR(found.st_mode) or (found.st_uid not in {owner, os.geteuid()} and not known):
         raise SetupError(f"the socket folder {folder} belongs to another user: remove it", code="socket_dir_taken")
     folder.chmod(0o700)
     if user is not None:
         os.chown(folder, user.uid, user.gid)
+
+
+def claim_data_dir(files: EmbeddedFiles, user: ServerUser | None) -> None:
+    """As root, give the server's user a cluster that was copied from another machine or made under another user."""
+    if user is None or files.data_dir.stat().st_uid == user.uid:
+        return
+    for folder, _, names in os.walk(files.data_dir):
+        for path in (Path(folder), *(Path(folder, name) for name in names)):
+            os.chown(path, user.uid, user.gid, follow_symlinks=False)
+    files.data_dir.chmod(0o700)
+
+
+def forget_foreign_postmaster(files: EmbeddedFiles) -> None:
+    """Remove the lock files of a server that is gone and whose process id is another program's by now.
+
+    PostgreSQL looks at the id alone and would not start. Call it as the owner of the data directory.
+    """
+    postmaster = read_postmaster(files.data_dir)
+    if postmaster is not None and postmaster.is_foreign():
+        (files.data_dir / "postmaster.pid").unlink(missing_ok=True)
+        (files.socket_dir / f"{_SOCKET_NAME}.lock").unlink(missing_ok=True)
 
 
 def read_postmaster(data_dir: Path) -> Postmaster | None:

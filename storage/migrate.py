@@ -10,6 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from psycopg import Connection
 from sqlalchemy import NullPool, create_engine
 
@@ -18,6 +19,10 @@ from storage.migrations.sql_files import SQL_DIR, digest_of_file, list_revisions
 
 _LOCK_TIMEOUT = "5s"
 _STATEMENT_TIMEOUT = "300s"
+_MEND = (
+    "Use the program version that built it, or restore a backup of before; the demo can start anew: move its folder `pg` "
+    "away (below var, or where TELLERGATE_VAR_DIR says)"
+)
 
 
 class SchemaDrift(SetupError):
@@ -35,7 +40,12 @@ def migrate(admin_dsn: str) -> str:
     engine = create_engine("postgresql+psycopg://", creator=lambda: _connect(admin_dsn), poolclass=NullPool)
     with engine.connect() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise SchemaDrift(
+                f"the database stands at a revision that this program does not know: it is newer. {_MEND}"
+            ) from error
     engine.dispose()
     with psycopg.connect(admin_dsn) as check:
         require_current_schema(check)
@@ -66,12 +76,9 @@ def require_current_schema(connection: Connection[Any]) -> None:
     theirs: dict[str, str] = dict(rows)
     missing, unknown = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
     edited = sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name])
-    if missing or unknown or edited:
-        raise SchemaDrift(
-            "the database was not built by this code's migrations: "
-            f"not run {missing}, unknown {unknown}, edited after they ran {edited}. "
-            "Migrate it, or use the program version that built it"
-        )
+    found = {"not run": missing, "unknown here": unknown, "edited after they ran": edited}
+    if faults := "; ".join(f"{what}: {', '.join(names)}" for what, names in found.items() if names):
+        raise SchemaDrift(f"the database was not built by this program's migrations ({faults}). {_MEND}")
 
 
 def _connect(admin_dsn: str) -> Connection[Any]:

@@ -18,6 +18,7 @@ from prompts.rendering import MaskedPrompt, render_prompt
 
 MAX_TOKENS = 160
 _MAX_REJECTED = 2
+_MAX_SENTENCE_CHARACTERS = 2_000
 # A mark ends a sentence when a space and then a beginning follow: not in `EUR 12.90`, and not in `"Why?" says the article`.
 _END = re.compile(r"[.!?][\"”')]*(?=\s+[^\sa-z])|\n")
 _LIST_MARK = re.compile(r"^\s*(?:[-*•|]|\d+[.)])\s+")
@@ -44,6 +45,11 @@ class SentenceSplitter:
             start = match.end()
         self._tail = self._tail[start:]
         return [text for text in map(_clean, done) if text]
+
+    @property
+    def is_endless(self) -> bool:
+        """Say whether what is left is longer than any sentence: it is not one, and looking through it takes ever longer."""
+        return len(self._tail) > _MAX_SENTENCE_CHARACTERS
 
     def flush(self) -> list[str]:
         """Return what is left, if it ends like a sentence."""
@@ -88,6 +94,8 @@ async def _stream_sentences(chat: ChatModel, prompt: MaskedPrompt, timeout_s: fl
         async for piece in pieces:
             for sentence in splitter.feed(piece):
                 yield sentence
+            if splitter.is_endless:
+                return
     for sentence in splitter.flush():
         yield sentence
 

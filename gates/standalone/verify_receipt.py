@@ -443,7 +443,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps({"verified": False, "reason": str(error)}) if options.json else f"REFUSED    {error}")
         return 1
     except Unusable as error:
-        print(json.dumps({"verified": None, "error": str(error)}) if options.json else f"error      {error}", file=sys.stderr)
+        if options.json:
+            print(json.dumps({"verified": None, "error": str(error)}))
+        else:
+            print(f"error      {error}", file=sys.stderr)
         return 2
     if options.json:
         print(json.dumps(proved, indent=2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,7 +21,7 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-AsUser = Annotated[str, typer.Option("--as", help="Who acts. The token comes from TELLERGATE_TOKEN; the demo needs none.")]
+AsUser = Annotated[str | None, typer.Option("--as", help="Who acts. The token comes from TELLERGATE_TOKEN; the demo needs none.")]
 
 
 @app.command()
@@ -39,8 +39,8 @@ def up() -> None:
 def ask(
     customer: Annotated[str, typer.Option("--customer", help="The customer's id.")],
     message: Annotated[str, typer.Option("--message", help="What to ask; - reads standard input.")],
-    as_user: AsUser = "ada",
-    conversation: Annotated[str | None, typer.Option(help="Go on in this conversation.")] = None,
+    as_user: AsUser = None,
+    conversation: Annotated[str | None, typer.Option(help="Go on in this conversation about the customer.")] = None,
     key: Annotated[
         str | None, typer.Option("--idempotency-key", help="Same key, same message: same answer, nothing twice.")
     ] = None,
@@ -48,11 +48,12 @@ def ask(
     as_json: Json = False,
 ) -> None:
     """Ask about a customer; with no service running, start what is needed, answer, stop."""
-    from serving.cli.ask import AskRequest, print_answer, run_ask
+    from serving.cli.ask import print_answer, read_request, run_ask
 
     try:
-        text = sys.stdin.read() if message == "-" else message
-        request = AskRequest(customer_id=customer, text=text, username=as_user, conversation_id=conversation, idempotency_key=key)
+        request = read_request(
+            customer=customer, message=message, username=as_user, conversation=conversation, idempotency_key=key
+        )
         answer = run_ask(read_settings(), request, with_model=with_model)
     except TellergateError as error:
         fail(error, as_json=as_json)
@@ -68,7 +69,7 @@ def verify(
     key: Annotated[Path, typer.Option("--key", help="The public key file.")],
     as_json: Json = False,
 ) -> None:
-    """Verify a receipt offline: no database, no network, no service."""
+    """Verify a receipt file offline: no database, no network, no service. Exit 0 verified, 1 refused, 2 could not try."""
     from gates.standalone.verify_receipt import main as verify_main
 
     sys.exit(verify_main([str(receipt), "--key", str(key), *(["--json"] if as_json else [])]))
@@ -78,20 +79,28 @@ def verify(
 def ingest(
     file: Annotated[Path, typer.Argument(help="JSONL or CSV.")],
     kind: Annotated[str, typer.Option("--kind", help="customers, accounts, cards, merchants, transactions, …")],
-    as_user: AsUser = "kim",
+    file_format: Annotated[
+        Literal["jsonl", "csv"] | None, typer.Option("--format", help="Where the file's name does not say it.")
+    ] = None,
+    as_user: AsUser = None,
     as_json: Json = False,
 ) -> None:
-    """Take records in; bad rows go to quarantine with line and reason, the rest goes on. Idempotent."""
-    from serving.cli.ingest import print_report, run_ingest
+    """Take a JSONL or CSV file of records in. Idempotent.
+
+    Bad rows go to quarantine with line and reason, the rest goes on. Exit 2 if every row is bad.
+    """
+    from serving.cli.ingest import IngestOrder, is_all_bad, print_report, run_ingest
 
     try:
-        report = run_ingest(read_settings(), file, kind=kind, username=as_user)
+        order = IngestOrder(file=file, kind=kind, file_format=file_format, username=as_user)
+        report = run_ingest(read_settings(), order)
     except TellergateError as error:
         fail(error, as_json=as_json)
     if as_json:
         print_json(report)
     else:
         print_report(report)
+    sys.exit(2 if is_all_bad(report) else 0)
 
 
 @app.command()

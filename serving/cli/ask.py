@@ -10,10 +10,14 @@ from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 
 from domain.errors import InvalidInput, TellergateError
+from domain.ids import require_id
+from serving.cli.arguments import read_message, require_header_value, require_printable
 from serving.cli.client import ApiClient, is_running
 from serving.cli.output import say
 from serving.settings import Settings
 from serving.supervisor.up import Supervisor
+
+DEFAULT_USERNAME = "ada"
 
 
 class AskRequest(BaseModel):
@@ -23,15 +27,26 @@ class AskRequest(BaseModel):
 
     customer_id: str
     text: str
-    username: str
+    username: str | None = None
     conversation_id: str | None = None
     idempotency_key: str | None = None
 
 
+def read_request(
+    *, customer: str, message: str, username: str | None, conversation: str | None, idempotency_key: str | None
+) -> AskRequest:
+    """Check what was typed, so that nothing is started for what can't be asked. Raises: InvalidInput."""
+    return AskRequest(
+        customer_id=require_printable("--customer", customer),
+        text=read_message(message),
+        username=None if username is None else require_printable("--as", username),
+        conversation_id=None if conversation is None else require_id(conversation, "cnv"),
+        idempotency_key=None if idempotency_key is None else require_header_value("--idempotency-key", idempotency_key),
+    )
+
+
 def run_ask(settings: Settings, request: AskRequest, *, with_model: bool) -> dict[str, Any]:
     """Return the whole answer. Raises: TellergateError."""
-    if not request.text.strip():
-        raise InvalidInput("the message is empty: say what to ask with --message", code="empty_message")
     if is_running(settings):
         return _ask(settings, request)
     return _ask_alone(settings.model_copy(update={"with_model": with_model, "with_embeddings": with_model}), request)
@@ -39,17 +54,19 @@ def run_ask(settings: Settings, request: AskRequest, *, with_model: bool) -> dic
 
 def _ask(settings: Settings, request: AskRequest) -> dict[str, Any]:
     client = ApiClient(settings)
-    client.sign_in(request.username)
+    client.sign_in(request.username or DEFAULT_USERNAME, must_be=request.username)
+    # The same key opens the same conversation, so that a repeated command is the same message and not another one.
+    headers = {"Idempotency-Key": request.idempotency_key or uuid4().hex}
     conversation_id = request.conversation_id
     if conversation_id is None:
-        made = client.call("POST", "/api/v1/conversations", json={"customer_id": request.customer_id})
+        made = client.call("POST", "/api/v1/conversations", json={"customer_id": request.customer_id}, headers=headers)
         conversation_id = made["conversation_id"]
     answer: dict[str, Any] = client.call(
         "POST",
         f"/api/v1/conversations/{conversation_id}/messages",
         params={"wait": "true"},
-        json={"text": request.text},
-        headers={"Idempotency-Key": request.idempotency_key or uuid4().hex},
+        json={"text": request.text, "customer_id": request.customer_id},
+        headers=headers,
     )
     return answer
 

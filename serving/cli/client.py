@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from domain.errors import Forbidden, InvalidInput, SetupError, TellergateError, Unavailable
+from serving.cli.arguments import require_header_value
 from serving.settings import Settings, read_session_token
 from serving.supervisor.plan import SOCKET_NAMES
 from serving.supervisor.preflight import find_socket_dir
@@ -41,10 +43,33 @@ class ApiClient:
             transport=httpx.HTTPTransport(uds=str(socket_path)), base_url="http://tellergate", timeout=_TIMEOUT_S, trust_env=False
         )
 
-    def sign_in(self, username: str) -> None:
-        """Use the token of the environment, or in demo mode the demo user's password. Raises: Forbidden, Unavailable."""
-        token = read_session_token() or self._sign_in_demo(username)
-        self._http.headers["Authorization"] = f"Bearer {token}"
+    def sign_in(self, username: str, *, must_be: str | None = None) -> None:
+        """Use the token of the environment, or in demo mode the demo user's password.
+
+        `must_be` is who was named on the command line: a token of somebody else is refused.
+        Raises: InvalidInput, Forbidden, SetupError, Unavailable.
+        """
+        token = read_session_token()
+        if not token:
+            token = self._sign_in_demo(username)
+            self._http.headers["Authorization"] = f"Bearer {token}"
+            return
+        self._http.headers["Authorization"] = f"Bearer {require_header_value('TELLERGATE_TOKEN', token.strip())}"
+        try:
+            owner = str(self.call("GET", "/api/v1/sessions/current")["username"])
+        except ApiProblem as problem:
+            if problem.status != HTTPStatus.UNAUTHORIZED:
+                raise
+            raise InvalidInput(
+                "the token in TELLERGATE_TOKEN is wrong, or its session ended or expired: sign in again with "
+                "POST /api/v1/sessions and set the new one, or unset it to use the demo's users",
+                code="token_refused",
+            ) from problem
+        if must_be is not None and owner != must_be:
+            raise InvalidInput(
+                f"the token in TELLERGATE_TOKEN is one of {owner!r} and --as says {must_be!r}: use that person's token",
+                code="token_of_somebody_else",
+            )
 
     def _sign_in_demo(self, username: str) -> str:
         if self._settings.mode != "demo":
@@ -62,10 +87,26 @@ class ApiClient:
         try:
             answer = self._http.request(method, path, **options)
         except httpx.TransportError as error:
-            raise _down() from error
+            raise self._unavailable(error) from error
         if answer.is_error:
             raise ApiProblem(answer.status_code, _problem_of(answer))
         return answer.json()
+
+    def _unavailable(self, error: httpx.TransportError) -> Unavailable:
+        if not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            # The request arrived, so it may have been carried out.
+            return Unavailable(
+                "the service broke off before it answered, so what was asked may have been done: look at ./tellergate doctor, "
+                "then repeat the command; with the same --idempotency-key nothing is done twice",
+                code="service_unclear",
+            )
+        if is_running(self._settings):
+            return Unavailable(
+                "the service is starting, or its edge process is being started again: try again in some seconds; "
+                "./tellergate doctor says which parts are up",
+                code="service_starting",
+            )
+        return Unavailable("the service is not running: start it with ./tellergate up", code="service_down")
 
     def stream(self, method: str, path: str, **options: Any) -> Iterator[dict[str, Any]]:
         """Send one request and yield the events of its NDJSON answer as they come. Raises: ApiProblem, Unavailable."""
@@ -78,14 +119,7 @@ class ApiClient:
                     if line:
                         yield json.loads(line)
         except httpx.TransportError as error:
-            raise _down() from error
-
-
-def _down() -> Unavailable:
-    return Unavailable(
-        "the service does not answer on its socket: start it with ./tellergate up, or look at ./tellergate doctor",
-        code="service_down",
-    )
+            raise self._unavailable(error) from error
 
 
 def is_running(settings: Settings) -> bool:
@@ -99,7 +133,8 @@ def read_demo_password(logins_file: Path, username: str) -> str:
         text = logins_file.read_text(encoding="utf-8")
     except OSError as error:
         raise SetupError(
-            f"{logins_file} cannot be read: it is written at the first start of ./tellergate up", code="no_demo_logins"
+            f"{logins_file} cannot be read ({error.strerror}): ./tellergate up writes it when it starts, for its own user",
+            code="no_demo_logins",
         ) from error
     found = re.search(rf"^\s*{re.escape(username)}\s+(?P<password>\S+)", text, re.MULTILINE)
     if found is None:

@@ -39,7 +39,18 @@ def run_doctor() -> tuple[Finding, ...]:
     checks: tuple[Callable[[Settings], Finding], ...] = (
         _check_python, _check_memory, _check_disk, _check_models, _check_vllm, _check_assets, _check_secrets, _check_port,
     )  # fmt: skip
-    return (*(check(settings) for check in checks), *_check_parts(settings))
+    return (*(_look(check, settings) for check in checks), *_check_parts(settings))
+
+
+def _look(check: Callable[[Settings], Finding], settings: Settings) -> Finding:
+    try:
+        return check(settings)
+    except OSError as error:
+        return Finding(
+            level="wrong",
+            what=f"{error.filename or check.__name__} cannot be looked at ({error.strerror})",
+            mend="run this as the user who runs ./tellergate up, or set TELLERGATE_VAR_DIR to a folder of your own",
+        )
 
 
 def print_findings(findings: tuple[Finding, ...]) -> None:

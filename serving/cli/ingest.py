@@ -4,28 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import httpx
+from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 
 from domain.errors import InvalidInput
+from serving.cli.arguments import require_printable
 from serving.cli.client import ApiClient
 from serving.settings import Settings
 
+FileFormat = Literal["jsonl", "csv"]
 
-def run_ingest(settings: Settings, file: Path, *, kind: str, username: str) -> dict[str, Any]:
-    """Upload `file` and return the report. Raises: TellergateError."""
+DEFAULT_USERNAME = "kim"
+_FORMAT_OF_SUFFIX: Mapping[str, FileFormat] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+# A large file loads for minutes; the service gives up before we do.
+_TIMEOUT = httpx.Timeout(30.0, read=1860.0)
+
+
+class IngestOrder(BaseModel):
+    """Hold which file to bring in, as what, as whom."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: Path
+    kind: str
+    file_format: FileFormat | None = None
+    username: str | None = None
+
+
+def run_ingest(settings: Settings, order: IngestOrder) -> dict[str, Any]:
+    """Upload the file and return the report. Raises: TellergateError."""
+    query = {"kind": require_printable("--kind", order.kind), "format": order.file_format or format_of(order.file)}
+    username = None if order.username is None else require_printable("--as", order.username)
     try:
-        stream = file.open("rb")
+        stream = order.file.open("rb")
     except OSError as error:
-        raise InvalidInput(f"{file} cannot be read: {error.strerror}", code="unreadable_file") from error
-    client = ApiClient(settings)
-    client.sign_in(username)
+        raise InvalidInput(f"{order.file} cannot be read: {error.strerror}", code="unreadable_file") from error
     with stream:
-        report: dict[str, Any] = client.call(
-            "POST", "/api/v1/ingest", params={"kind": kind, "filename": file.name}, content=stream
-        )
+        client = ApiClient(settings)
+        client.sign_in(username or DEFAULT_USERNAME, must_be=username)
+        report: dict[str, Any] = client.call("POST", "/api/v1/ingest", params=query, content=stream, timeout=_TIMEOUT)
     return report
+
+
+def format_of(file: Path) -> FileFormat:
+    """Return the format that a file's name says. Raises: InvalidInput."""
+    found = _FORMAT_OF_SUFFIX.get(file.suffix.lower())
+    if found is None:
+        known = ", ".join(_FORMAT_OF_SUFFIX)
+        raise InvalidInput(f"{file.name} does not end in {known}: say --format jsonl or --format csv", code="unknown_format")
+    return found
+
+
+def is_all_bad(report: Mapping[str, Any]) -> bool:
+    """Say whether no row was good: the wrong kind, format or file."""
+    return 0 < int(report.get("rows_read", 0)) == int(report.get("rows_quarantined", 0))
 
 
 def print_report(report: Mapping[str, Any]) -> None:
@@ -33,5 +68,9 @@ def print_report(report: Mapping[str, Any]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     counts = ("rows_read", "rows_inserted", "rows_changed", "rows_unchanged", "rows_quarantined")
     console.print(", ".join(f"{name.removeprefix('rows_')} {report.get(name, 0)}" for name in counts), markup=False)
-    for problem in report.get("problems", ()):
+    problems = report.get("problems", ())
+    for problem in problems:
         console.print(f"  line {problem['line']}: {problem['reason']} [{problem['reason_code']}]", markup=False)
+    unnamed = int(report.get("rows_quarantined", 0)) - len(problems)
+    if unnamed > 0:
+        console.print(f"  and {unnamed} more; all of them are in quarantine", markup=False)

@@ -19,6 +19,9 @@ def run_up(settings: Settings) -> None:
         logins = settings.var_dir / DEMO_LOGINS_FILE
         if settings.mode == "demo" and logins.exists():
             say(logins.read_text(encoding="utf-8").rstrip())
-        say("The model may still be loading; until it is ready, answers are written by templates. Ctrl-C stops everything.\n")
+        if settings.with_model and settings.vllm != "none":
+            say("The model may still be loading; until it is ready, answers are written by templates. Ctrl-C stops everything.\n")
+        else:
+            say("No model was asked for: answers are written by templates. Ctrl-C stops everything.\n")
 
     Supervisor(settings, say=say).run(on_ready=announce)

@@ -16,6 +16,8 @@ from serving.edge.money_views import DecisionView
 from serving.edge.records import RecordReader, Transaction
 from serving.edge.sessions import SignedIn
 
+_MAX_WORD_CHARACTERS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class ActionCard:
@@ -57,21 +59,21 @@ class CardBuilder:
             conversation_id, proposal = find_proposal_place(connection, tenant_id=signed_in.tenant_id, proposal_id=proposal_id)
             conversation = find_conversation(connection, tenant_id=signed_in.tenant_id, conversation_id=conversation_id)
             grants = list_grants(connection, tenant_id=signed_in.tenant_id, conversation_id=conversation_id)
-        handle = str(proposal.arguments.get("transaction", ""))
+        handle = _word(proposal.arguments.get("transaction", ""))
         ref = next((grant.ref for grant in grants if grant.handle == handle and grant.granted), None)
         transaction = self._transaction(viewer, conversation.customer_id, ref)
         return ActionCard(
             proposal_id=proposal_id,
             conversation_id=conversation_id,
             customer_id=conversation.customer_id,
-            kind=proposal.kind,
+            kind=_word(proposal.kind),
             amount=_amount_of(proposal, view),
-            reason_code=str(proposal.arguments.get("reason_code", "")),
+            reason_code=_word(proposal.arguments.get("reason_code", "")),
             handle=handle,
             transaction=transaction,
             payee=self._payee(viewer, conversation.customer_id, transaction),
-            generated_by=str(proposal.trace.get("generated_by", "model")),
-            model=str(proposal.trace.get("model", "")),
+            generated_by=_word(proposal.trace.get("generated_by", "model")),
+            model=_word(proposal.trace.get("model", "")),
             proposed_by=conversation.operator_name,
             view=view,
             undecided=undecided,
@@ -103,6 +105,12 @@ def why_blocked(signed_in: SignedIn, view: DecisionView | None) -> str:
     if view.decision.operator_id == signed_in.operator_id:
         return "own_proposal"
     return ""
+
+
+def _word(value: Any) -> str:
+    """Make what the agents process wrote fit to be shown: short, and without characters that a screen or a terminal obeys."""
+    text = value if isinstance(value, str) else ""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text[:_MAX_WORD_CHARACTERS])
 
 
 def _amount_of(proposal: StoredProposal, view: DecisionView | None) -> str:

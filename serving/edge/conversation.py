@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from domain.canonical import digest_of
 from domain.clock import Clock
 from domain.conversation import Sentence
-from domain.errors import Forbidden, TellergateError
+from domain.errors import Conflict, Forbidden, TellergateError
 from domain.ids import make_id
 from serving.edge.agents_client import (
     AgentDone,
@@ -71,6 +71,12 @@ class NotYourConversation(Forbidden):
     """Say that somebody else opened this conversation: he may be read, not written for."""
 
     code = "not_your_conversation"
+
+
+class OtherCustomer(Conflict):
+    """Say that the conversation is about another customer than the caller means."""
+
+    code = "other_customer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +159,13 @@ class ConversationService:
             response={"conversation_id": conversation.conversation_id},
             now=conversation.created_at,
         )
+
+    def require_customer(self, signed_in: SignedIn, conversation_id: str, customer_id: str) -> None:
+        """Refuse unless the conversation is about this customer. Raises: UnknownConversation, OtherCustomer."""
+        with self.database.work(signed_in.tenant_id) as connection:
+            conversation = find_conversation(connection, tenant_id=signed_in.tenant_id, conversation_id=conversation_id)
+        if conversation.customer_id != customer_id:
+            raise OtherCustomer("this conversation is about another customer: name that one, or open a new conversation")
 
     async def send(self, signed_in: SignedIn, *, conversation_id: str, text: str, key: str) -> TakenMessage:
         """Take a message in and start to answer it. Returns as soon as it is stored.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,7 +64,7 @@ class StoredMessage:
 
 @dataclass(frozen=True, slots=True)
 class StoredProposal:
-    """Hold one inbox row. `arguments` and `trace` are as the agents process wrote them: untrusted."""
+    """Hold one inbox row. `arguments` and `trace` are as the agents process wrote them: untrusted, {} where no object."""
 
     proposal_id: str
     message_id: str
@@ -203,13 +204,13 @@ def find_message(connection: Connection[Any], *, tenant_id: str, message_id: str
 def list_proposals(connection: Connection[Any], *, tenant_id: str, conversation_id: str) -> tuple[StoredProposal, ...]:
     """Return the inbox rows of a conversation, oldest first."""
     rows = _all(connection, "list_proposals", {"tenant_id": tenant_id, "conversation_id": conversation_id})
-    return tuple(StoredProposal(**row) for row in rows)
+    return tuple(_proposal_of(row) for row in rows)
 
 
 def list_proposals_of_message(connection: Connection[Any], *, tenant_id: str, message_id: str) -> tuple[StoredProposal, ...]:
     """Return the inbox rows of one turn, oldest first."""
     rows = _all(connection, "list_proposals_of_message", {"tenant_id": tenant_id, "message_id": message_id})
-    return tuple(StoredProposal(**row) for row in rows)
+    return tuple(_proposal_of(row) for row in rows)
 
 
 def find_proposal_place(connection: Connection[Any], *, tenant_id: str, proposal_id: str) -> tuple[str, StoredProposal]:
@@ -217,7 +218,7 @@ def find_proposal_place(connection: Connection[Any], *, tenant_id: str, proposal
     row = None if "\0" in proposal_id else _one(connection, "find_proposal", {"tenant_id": tenant_id, "proposal_id": proposal_id})
     if row is None:
         raise NotFound("there is no such proposal in this workspace", code="unknown_proposal")
-    return row.pop("conversation_id"), StoredProposal(**row)
+    return row.pop("conversation_id"), _proposal_of(row)
 
 
 def turn_scope(operator_id: str) -> str:
@@ -294,6 +295,19 @@ def _insert_grants(connection: Connection[Any], grants: Sequence[Grant], *, tena
             _QUERIES["insert_grant"],
             [{**grant.model_dump(mode="json"), "tenant_id": tenant_id, "created_at": now} for grant in grants],
         )
+
+
+def _proposal_of(row: dict[str, Any]) -> StoredProposal:
+    return StoredProposal(**{**row, "arguments": _read_object(row["arguments"]), "trace": _read_object(row["trace"])})
+
+
+def _read_object(text: str) -> dict[str, Any]:
+    """Read JSON of an attacker: numbers of thousands of digits and endless nesting break a parser, and a list is no object."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _message_of(row: dict[str, Any]) -> StoredMessage:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import psycopg
+from sqlalchemy.exc import DBAPIError
+
+from domain.errors import SetupError
 from serving.settings import Settings
 from storage.embedded import EmbeddedPostgres
 from storage.server_address import ServerAddress, address_of
@@ -40,14 +44,28 @@ class Database:
         return address_of(self._settings.database_dsn)
 
     def prepare(self) -> str:
-        """Make roles, database, schema and context key; return the schema's revision. Idempotent."""
+        """Make roles, database, schema and context key; return the schema's revision. Idempotent. Raises: SetupError."""
         maintenance = self._embedded.admin_dsn() if self._embedded else self._settings.database_dsn
         assert maintenance is not None
-        return set_up_database(
-            maintenance_dsn=maintenance,
-            admin_dsn=self.admin_dsn,
-            dbname=self.dbname,
-            secrets_dir=self._settings.secrets_dir,
+        try:
+            return set_up_database(
+                maintenance_dsn=maintenance,
+                admin_dsn=self.admin_dsn,
+                dbname=self.dbname,
+                secrets_dir=self._settings.secrets_dir,
+            )
+        except (psycopg.Error, DBAPIError) as error:
+            raise self._not_prepared(error) from error
+
+    def _not_prepared(self, error: Exception) -> SetupError:
+        # The first line says what; further ones quote statements and rows.
+        cause = str(getattr(error, "orig", error)).strip().partition("\n")[0]
+        if self._embedded is not None:
+            mend = "start again; if it stays, go back to the program version that ran last on this folder and report this line"
+        else:
+            mend = "look at TELLERGATE_DATABASE_DSN: server, database, administrator and password, PostgreSQL 16+ with pgvector"
+        return SetupError(
+            f"the database could not be prepared ({cause}); no step was half done. {mend}", code="database_not_prepared"
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -52,8 +53,18 @@ def take_lock(settings: Settings) -> IO[str]:
     except BlockingIOError:
         stream.close()
         other = read_state(settings.run_dir)
-        where = f" at {other.url} (process {other.supervisor_pid})" if other else ""
+        where = (
+            f" at {other.url} (process {other.supervisor_pid})"
+            if other
+            else f" or just starting or stopping in {settings.var_dir}"
+        )
         raise AlreadyRunning(f"Tellergate is already running{where}. Use that one, or stop it with Ctrl-C first") from None
+    except OSError as error:
+        stream.close()
+        raise SetupError(
+            f"{stream.name} cannot be locked ({error.strerror}): set TELLERGATE_VAR_DIR to a folder on a local disk",
+            code="no_lock",
+        ) from error
     return stream
 
 
@@ -64,10 +75,14 @@ def check_port(settings: Settings) -> None:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                mend = "another program has it. Stop that program, or choose another port"
+            else:
+                mend = "choose another port, or with TELLERGATE_HOST an address of this machine"
             raise SetupError(
-                f"{settings.host}:{settings.port} cannot be used ({error.strerror}): another program has it. Stop that program, "
-                "or choose another port: TELLERGATE_PORT=8470 ./tellergate up",
-                code="port_taken",
+                f"{settings.host}:{settings.port} cannot be used ({error.strerror}): {mend}: "
+                "TELLERGATE_PORT=8470 ./tellergate up",
+                code="port_taken" if error.errno == errno.EADDRINUSE else "port_refused",
             ) from error
 
 
@@ -79,6 +94,17 @@ def check_disk(settings: Settings) -> None:
             f"only {free // 2**20} MB are free under {settings.var_dir}; {MIN_FREE_BYTES // 2**20} MB are needed to start. "
             "Free some space, or set TELLERGATE_VAR_DIR to a larger disk",
             code="disk_full",
+        )
+
+
+def check_models(settings: Settings) -> None:
+    """Raise SetupError when the model that finds names is not there: what cannot be masked cannot be asked."""
+    folder = settings.models_dir / "ner"
+    if not folder.is_dir():
+        raise SetupError(
+            f"{folder} is missing, and without it no text can be masked: run ./tellergate setup, or set TELLERGATE_MODELS_DIR to "
+            "the folder that holds the models",
+            code="no_models",
         )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 STATE_FILE = "state.json"
 
@@ -41,6 +40,8 @@ class MachineState(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     supervisor_pid: int
+    supervisor_start_ticks: int
+    """When it started, in clock ticks since the machine's: a process id alone may be another program's by now."""
     url: str
     parts: tuple[PartStatus, ...]
 
@@ -56,6 +57,15 @@ def read_state(run_dir: Path) -> MachineState | None:
     """Return the last written state, or None if there is none or its supervisor is gone."""
     try:
         state = MachineState.model_validate_json((run_dir / STATE_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValidationError, json.JSONDecodeError):
+    except (OSError, ValueError):
         return None
-    return state if Path(f"/proc/{state.supervisor_pid}").exists() else None
+    return state if read_start_ticks(state.supervisor_pid) == state.supervisor_start_ticks else None
+
+
+def read_start_ticks(pid: int) -> int | None:
+    """Return when a process started, None where there is none. Source: proc(5), field 22 of stat."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else int(fields[19])

@@ -16,8 +16,8 @@ from serving.supervisor.first_start import load_first_data
 from serving.supervisor.models import plan_model_servers
 from serving.supervisor.parts import Part, PartSpec
 from serving.supervisor.plan import plan_processes
-from serving.supervisor.preflight import check_disk, check_port, find_socket_dir, make_folders, take_lock
-from serving.supervisor.state import MachineState, PartState, PartStatus, write_state
+from serving.supervisor.preflight import check_disk, check_models, check_port, find_socket_dir, make_folders, take_lock
+from serving.supervisor.state import MachineState, PartState, PartStatus, read_start_ticks, write_state
 
 _LOOK_EVERY_S = 0.2
 _STOP_GRACE_S = 12.0
@@ -62,6 +62,7 @@ class Supervisor:
         with take_lock(settings):
             check_port(settings)
             check_disk(settings)
+            check_models(settings)
             _raise_on_signals()
             try:
                 self._start()
@@ -139,7 +140,9 @@ class Supervisor:
             since=self._database_since,
         )
         parts = (database, *(part.status for part in self._parts))
-        state = MachineState(supervisor_pid=os.getpid(), url=self._url, parts=parts)
+        start_ticks = read_start_ticks(os.getpid())
+        assert start_ticks is not None
+        state = MachineState(supervisor_pid=os.getpid(), supervisor_start_ticks=start_ticks, url=self._url, parts=parts)
         write_state(self._settings.run_dir, state)
 
     def _stop(self) -> None:

@@ -9,7 +9,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-Mode = Literal["good", "garbage", "empty", "hang", "hang_in_stream", "drop", "drop_in_stream", "error500", "not_json", "cut"]
+Mode = Literal[
+    "good", "garbage", "empty", "hang", "hang_in_stream", "drop", "drop_in_stream", "error500", "not_json", "cut", "endless",
+    "blank", "broken_events",
+]  # fmt: skip
 
 
 class FakeOpenAi:
@@ -76,6 +79,13 @@ class FakeOpenAi:
 
     async def _stream(self, text: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        if self.mode == "broken_events":
+            writer.write(_chunk(b"data: {not json\n\ndata: [1, 2]\n\n") + b"0\r\n\r\n")
+            return True
+        while self.mode in ("endless", "blank"):
+            # As fast as the caller reads, whatever `max_tokens` said, and never the end of a sentence.
+            writer.write(_chunk(b"data: " + json.dumps(_piece(" " if self.mode == "blank" else "and so on ")).encode() + b"\n\n"))
+            await writer.drain()
         for number, piece in enumerate(text.split(" ")):
             if self.mode == "hang_in_stream" and number == 2:
                 await writer.drain()

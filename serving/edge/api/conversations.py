@@ -75,6 +75,8 @@ async def send_message(
     ] = "false",
 ) -> Any:
     """Send a message. Streams NDJSON events `accepted, sentence, proposal, decision, done`; `wait=true` returns one object."""
+    if body.customer_id is not None:
+        await run_in_threadpool(services.conversations.require_customer, caller, conversation_id, body.customer_id)
     taken = await services.conversations.send(
         caller, conversation_id=conversation_id, text=body.text, key=key or secrets.token_urlsafe(24)
     )

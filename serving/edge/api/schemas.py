@@ -132,6 +132,10 @@ class MessageBody(_Wire):
     """What the operator writes. Plain text, at most 100,000 bytes of UTF-8."""
 
     text: Annotated[str, Field(examples=["Was this customer charged twice by the same merchant?"])]
+    customer_id: Annotated[
+        str | None,
+        Field(max_length=255, description="whom the caller means: refused where the conversation is about somebody else"),
+    ] = None
 
 
 class NoticeOut(_Wire):

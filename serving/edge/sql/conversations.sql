@@ -65,22 +65,22 @@ INSERT INTO core.mentions (tenant_id, message_id, ordinal, kind, value, origin)
 VALUES (%(tenant_id)s, %(message_id)s, %(ordinal)s, %(kind)s, %(value)s, %(origin)s);
 
 -- name: list_proposals
--- What the agents put into the inbox for a conversation.
-SELECT proposal_id, message_id, kind, arguments, trace, submitted_at
+-- What the agents put into the inbox for a conversation. JSON as text: an attacker's is parsed where its faults can be caught.
+SELECT proposal_id, message_id, kind, arguments::TEXT AS arguments, trace::TEXT AS trace, submitted_at
 FROM ai.proposals
 WHERE tenant_id = %(tenant_id)s AND conversation_id = %(conversation_id)s
 ORDER BY submitted_at, proposal_id;
 
 -- name: list_proposals_of_message
 -- What the agents put into the inbox for one turn.
-SELECT proposal_id, message_id, kind, arguments, trace, submitted_at
+SELECT proposal_id, message_id, kind, arguments::TEXT AS arguments, trace::TEXT AS trace, submitted_at
 FROM ai.proposals
 WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s
 ORDER BY submitted_at, proposal_id;
 
 -- name: find_proposal
 -- One inbox row with its conversation.
-SELECT proposal_id, conversation_id, message_id, kind, arguments, trace, submitted_at
+SELECT proposal_id, conversation_id, message_id, kind, arguments::TEXT AS arguments, trace::TEXT AS trace, submitted_at
 FROM ai.proposals
 WHERE tenant_id = %(tenant_id)s AND proposal_id = %(proposal_id)s;
 

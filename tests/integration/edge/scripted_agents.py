@@ -12,7 +12,6 @@ from typing import Any
 import psycopg
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
-from psycopg.types.json import Jsonb
 from starlette.concurrency import run_in_threadpool
 
 from domain.ids import make_id
@@ -47,18 +46,22 @@ class TurnSeen:
 
     def propose(self, **arguments: Any) -> str:
         """Put a refund into the inbox."""
+        return self.propose_raw(json.dumps(arguments), json.dumps(TRACE))
+
+    def propose_raw(self, arguments: str, trace: str) -> str:
+        """Put any JSON into the inbox as a refund."""
         now = datetime.now(UTC)
         proposal_id = make_id("prp", now)
         self.query(
             "INSERT INTO ai.proposals (tenant_id, proposal_id, conversation_id, message_id, kind, arguments, trace, submitted_at)"
-            " VALUES (%s, %s, %s, %s, 'refund', %s, %s, %s)",
+            " VALUES (%s, %s, %s, %s, 'refund', %s::jsonb, %s::jsonb, %s)",
             [
                 self.body["tenant_id"],
                 proposal_id,
                 self.body["conversation_id"],
                 self.body["message_id"],
-                Jsonb(arguments),
-                Jsonb(TRACE),
+                arguments,
+                trace,
                 now,
             ],
         )

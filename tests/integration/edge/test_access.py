@@ -12,7 +12,8 @@ from serving.edge.request_limits import CONTENT_SECURITY_POLICY
 from tests.integration.edge.world import ANA, ANA_EMAIL, ANA_IBAN, ANA_NAME, PASSWORD, STRANGER, EdgeWorld
 
 
-def _console(world: EdgeWorld, username: str) -> httpx.Client:
+def console(world: EdgeWorld, username: str) -> httpx.Client:
+    """Sign in on the page, as a person does."""
     browser = world.browser()
     entry = _hidden(browser.get("/login").text, "entry")
     answer = browser.post("/login", data={"username": username, "password": PASSWORD, "entry": entry})
@@ -46,7 +47,7 @@ def test_the_cookie_is_out_of_reach_and_ends_with_the_session(world: EdgeWorld) 
 
 
 def test_an_expired_session_leads_to_the_sign_in(world: EdgeWorld) -> None:
-    browser = _console(world, "ada")
+    browser = console(world, "ada")
     world.conn_as("edge", world.tenant).execute("UPDATE core.sessions SET revoked_at = %s", [datetime.now(UTC)])
     assert browser.get(f"/customers/{ANA}").headers["location"].startswith("/login")
 
@@ -79,7 +80,7 @@ def test_a_person_who_left_cannot_sign_in(world: EdgeWorld) -> None:
 
 
 def test_changing_requests_need_the_pages_own_token(world: EdgeWorld) -> None:
-    browser = _console(world, "ada")
+    browser = console(world, "ada")
     forged = browser.post(f"/customers/{ANA}/messages", data={"text": "hello", "key": "k", "csrf": "x"})
     assert forged.status_code == 403
     assert browser.post("/logout", data={}).status_code == 403
@@ -101,7 +102,7 @@ def test_changing_requests_need_the_pages_own_token(world: EdgeWorld) -> None:
     ],
 )
 def test_each_role_opens_its_own_screens(world: EdgeWorld, username: str, allowed: set[str]) -> None:
-    browser = _console(world, username)
+    browser = console(world, username)
     pages = {path: browser.get(path) for path in ("/customers", f"/customers/{ANA}", "/approvals")}
     assert {path for path, page in pages.items() if page.status_code == 200} == allowed
     for path in pages.keys() - allowed:
@@ -130,18 +131,18 @@ def test_the_picker_finds_by_name_and_id_and_keeps_reveals_on_record(world: Edge
 
 
 def test_what_a_role_sees_of_a_customer(world: EdgeWorld) -> None:
-    page = _console(world, "ada").get(f"/customers/{ANA}").text
+    page = console(world, "ada").get(f"/customers/{ANA}").text
     assert ANA_NAME in page
     assert ANA_EMAIL in page
     assert ANA_IBAN not in page
     assert "•••• 3000" in page
-    approver = _console(world, "cleo").get(f"/customers/{ANA}").text
+    approver = console(world, "cleo").get(f"/customers/{ANA}").text
     assert ANA_NAME in approver
     assert ANA_EMAIL not in approver
 
 
 def test_every_answer_carries_the_strict_headers(world: EdgeWorld) -> None:
-    browser = _console(world, "ada")
+    browser = console(world, "ada")
     for path in ("/login", f"/customers/{ANA}", "/nowhere", "/static/src/console.css", "/api/v1/openapi.json", "/livez"):
         headers = browser.get(path).headers
         assert headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
@@ -159,12 +160,12 @@ def test_every_operation_of_the_api_has_a_name(world: EdgeWorld) -> None:
 
 
 def test_a_strangers_transaction_is_no_record_of_this_customer(world: EdgeWorld) -> None:
-    browser = _console(world, "ada")
+    browser = console(world, "ada")
     assert browser.get(f"/customers/{ANA}/transactions/txn_abcdefabcdef").status_code == 404
     assert browser.get(f"/customers/{STRANGER}/transactions/txn_abcdefabcdef").status_code == 200
     assert browser.get("/passages/refund-policy/2").status_code == 200
     assert browser.get("/passages/refund-policy/x").status_code == 404
-    assert _console(world, "ira").get("/passages/refund-policy/2").status_code == 404
+    assert console(world, "ira").get("/passages/refund-policy/2").status_code == 404
 
 
 def test_an_upload_is_handed_on_and_not_kept(world: EdgeWorld) -> None:

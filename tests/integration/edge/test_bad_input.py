@@ -104,6 +104,14 @@ def test_a_conversation_is_written_by_who_opened_it(world: EdgeWorld) -> None:
     _problem(world.ask(world.sign_in("ben"), "charged twice?", conversation_id), 403, "not_your_conversation")
 
 
+def test_a_message_about_another_customer_than_the_conversations_is_refused(world: EdgeWorld) -> None:
+    client = world.sign_in()
+    path = f"/api/v1/conversations/{world.open_conversation(client)}/messages"
+    _problem(client.post(path, json={"text": "charged twice?", "customer_id": "cus_somebody_else"}), 409, "other_customer")
+    assert world.rows(MESSAGES) == [(0,)]
+    assert client.post(path, params={"wait": "true"}, json={"text": "charged twice?", "customer_id": ANA}).status_code == 200
+
+
 def test_a_busy_conversation_asks_to_wait(world: EdgeWorld) -> None:
     client = world.sign_in()
     conversation_id = world.open_conversation(client)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from tests.integration.edge.scripted_agents import TurnSeen, done, sentence
-from tests.integration.edge.world import EdgeWorld, answer_double_charge
+from tests.integration.edge.test_access import console
+from tests.integration.edge.world import ANA, EdgeWorld, answer_double_charge
 
 POSTINGS = "SELECT count(*) FROM core.events WHERE event_type = 'ledger.transfer_posted'"
 
@@ -40,6 +43,37 @@ def test_killed_after_it_proposed_and_before_it_said_so(world: EdgeWorld) -> Non
     assert stored["notice"] == answer["notice"]
     assert stored["posting"] == answer["posting"]
     assert world.rows(POSTINGS) == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "trace"),
+    [
+        ('{"transaction": "T1", "amount_minor": ' + "9" * 5000 + "}", "{}"),
+        ("[" * 4000 + "]" * 4000, "{}"),
+        ("null", "null"),
+        ('["T1"]', '"x"'),
+        ('{"transaction": {"a": 1}, "amount_minor": true, "currency": ["EUR"], "reason_code": "\\u001b[2J"}', '{"model": 7}'),
+    ],
+    ids=["digits", "nesting", "null", "list", "types"],
+)
+def test_a_hostile_row_of_the_inbox_is_denied_and_closes_no_conversation(world: EdgeWorld, arguments: str, trace: str) -> None:
+    def proposes(turn: TurnSeen) -> Iterator[Any]:
+        proposal_id = turn.propose_raw(arguments, trace)
+        yield sentence("T1 is posted.")
+        yield {"type": "proposal", "proposal_id": proposal_id}
+        yield done()
+
+    world.agents.script = proposes
+    client = world.sign_in()
+    answer = world.ask(client, "charged twice?").json()
+    assert (answer["state"], answer["decision"]["outcome"], answer["posting"]) == ("complete", "deny", None)
+    assert [reason["code"] for reason in answer["reasons"]] == ["malformed_proposal"]
+    stored = client.get(f"/api/v1/messages/{answer['message_id']}/answer").json()
+    assert stored["decision"] == answer["decision"]
+    page = console(world, "ada").get(f"/customers/{ANA}", params={"conversation": answer["conversation_id"]})
+    assert page.status_code == 200
+    assert "malformed_proposal" in page.text
+    assert "\x1b" not in page.text
 
 
 def test_nonsense_ends_the_turn(world: EdgeWorld) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.integration.edge.test_access import _console, _hidden
+from tests.integration.edge.test_access import _hidden, console
 from tests.integration.edge.world import ROOT, EdgeWorld
 
 ASK = "she wants the flight back: refund T3 with EUR 618.00"
@@ -33,7 +33,7 @@ def _open_review(world: EdgeWorld, username: str = "ada") -> dict[str, str]:
 
 def test_approve_posts_once(world: EdgeWorld) -> None:
     review = _open_review(world)
-    cleo = _console(world, "cleo")
+    cleo = console(world, "cleo")
     inbox = cleo.get("/approvals").text
     assert "EUR 618.00" in inbox
     assert "Ada Osei" in inbox
@@ -49,7 +49,7 @@ def test_approve_posts_once(world: EdgeWorld) -> None:
 
 def test_refuse_needs_words_and_posts_nothing(world: EdgeWorld) -> None:
     review = _open_review(world)
-    cleo = _console(world, "cleo")
+    cleo = console(world, "cleo")
     form = _form(cleo, review["proposal_id"], "refuse")
     silent = cleo.post(f"/proposals/{review['proposal_id']}/verdict", data=form, headers={"HX-Request": "true"})
     assert silent.status_code == 422
@@ -61,7 +61,7 @@ def test_refuse_needs_words_and_posts_nothing(world: EdgeWorld) -> None:
 
 def test_who_proposed_has_no_buttons_and_is_refused(world: EdgeWorld) -> None:
     review = _open_review(world, "ben")
-    ben = _console(world, "ben")
+    ben = console(world, "ben")
     inbox = ben.get("/approvals").text
     assert "nobody approves what came from his own conversation" in inbox
     assert "data-verdict" not in inbox
@@ -97,7 +97,7 @@ def test_other_roles_and_other_digests_are_refused(world: EdgeWorld) -> None:
 def test_the_decision_page_and_the_receipt(world: EdgeWorld, tmp_path: Path) -> None:
     answer = world.ask(world.sign_in(), "charged twice?").json()
     decision_id = answer["decision"]["decision_id"]
-    ira = _console(world, "ira")
+    ira = console(world, "ira")
     page = ira.get(f"/decisions/{decision_id}").text
     assert "Facts the gate read" in page
     assert answer["decision"]["policy_bundle_sha256"][:16] in page

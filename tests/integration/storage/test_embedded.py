@@ -160,6 +160,26 @@ def test_a_stale_pid_file_of_another_program_is_no_server(server: EmbeddedPostgr
     assert not postmaster.is_alive()
 
 
+def test_a_copy_from_another_machine_starts(server: EmbeddedPostgres, own_folder: Path) -> None:
+    server.start()
+    server.stop()
+    files = EmbeddedFiles.below(own_folder / "postgres")
+    owner = files.data_dir.stat()
+    # There the server had another user id, and its process id is by now one of a program that this server's user runs.
+    with subprocess.Popen(["sleep", "60"], user=owner.st_uid, extra_groups=[]) as foreign:
+        pid_file = files.data_dir / "postmaster.pid"
+        pid_file.write_text(f"{foreign.pid}\n/elsewhere\n1790000000\n5432\n/elsewhere\n\n\nready   \n")
+        (files.socket_dir / ".s.PGSQL.5432.lock").write_text(f"{foreign.pid}\n")
+        if os.geteuid() == 0:
+            for path in (files.socket_dir, files.data_dir, *files.data_dir.rglob("*")):
+                os.chown(path, 54321, 54321, follow_symlinks=False)
+        server.start()
+        assert ask(server, "SELECT 1") == "1"
+        assert is_alive(foreign.pid)
+        foreign.kill()
+    assert files.data_dir.stat().st_uid == owner.st_uid
+
+
 def test_an_interrupted_first_start_is_made_good(server: EmbeddedPostgres, own_folder: Path) -> None:
     draft = own_folder / "postgres" / "data.draft"
     draft.mkdir(parents=True)

@@ -106,7 +106,7 @@ def test_an_edited_file_is_noticed(
     for path in SQL_DIR.glob("*.sql"):
         (edited / path.name).write_text(path.read_text() + "-- a later thought\n")
     monkeypatch.setattr("storage.migrate.SQL_DIR", edited)
-    with pytest.raises(SchemaDrift, match=r"edited after they ran .*0001_foundation"):
+    with pytest.raises(SchemaDrift, match=r"edited after they ran: .*0001_foundation"):
         require_current_schema(connection)
 
 
