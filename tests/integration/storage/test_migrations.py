@@ -96,6 +96,15 @@ def test_a_failing_migration_leaves_nothing(
     assert migrate(dsn) == head_revision()
 
 
+def test_a_database_of_a_newer_program_is_said_to_be_one(cluster: Cluster, empty_dbname: str) -> None:
+    dsn = cluster.admin_dsn(empty_dbname)
+    migrate(dsn)
+    with psycopg.connect(dsn) as connection:
+        connection.execute("UPDATE public.alembic_version SET version_num = '9999_later'")
+    with pytest.raises(SchemaDrift, match="Use the program version that built it"):
+        migrate(dsn)
+
+
 def test_an_edited_file_is_noticed(
     conn_as: ConnAs, cluster: Cluster, empty_dbname: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
