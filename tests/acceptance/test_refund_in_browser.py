@@ -23,9 +23,8 @@ def _sign_in(page: Page, service: Service, username: str) -> None:
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 
-def _open_customer(page: Page, customer_id: str) -> None:
-    page.keyboard.press("/")
-    page.keyboard.type(customer_id)
+def _open_customer(page: Page, service: Service, customer_id: str) -> None:
+    page.goto(f"{service.url}/customers?q={customer_id}")
     rows = page.locator("table tbody tr")
     expect(rows).to_have_count(1)
     rows.get_by_role("link").first.click()
@@ -42,7 +41,7 @@ def test_from_the_question_to_the_verified_receipt(service: Service, desk: Desk,
     case = service.scenarios["duplicate_kwd"]
     page = desk.open_page()
     _sign_in(page, service, "ada")
-    _open_customer(page, case["customer_id"])
+    _open_customer(page, service, case["customer_id"])
     _ask(page, "The customer says a shop charged twice for one purchase. Please refund the duplicate.")
     expect(page.locator(".sentence .writer").first).to_be_visible()
     card = page.locator("[data-card]")
@@ -66,7 +65,7 @@ def test_from_the_question_to_the_verified_receipt(service: Service, desk: Desk,
 def test_a_question_is_answered_with_citations_and_the_models_own_sentences_are_marked(service: Service, desk: Desk) -> None:
     page = desk.open_page()
     _sign_in(page, service, "ben")
-    _open_customer(page, service.scenarios["decline_insufficient_funds"]["customer_id"])
+    _open_customer(page, service, service.scenarios["decline_insufficient_funds"]["customer_id"])
     _ask(page, "Why was the card payment declined?")
     expect(page.locator(".cite").first).to_be_visible()
     writers = page.locator(".sentence .writer")
