@@ -22,6 +22,8 @@ def _sign_in(page: Page, world: EdgeWorld, username: str) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    # Shortcuts work once the page's modules ran, which is before its load event.
+    page.wait_for_load_state("load")
 
 
 def _open_chat(page: Page) -> None:
