@@ -35,7 +35,6 @@ _CONTEXT_LIFETIME = timedelta(minutes=2)
 _INGEST_CONTEXT_LIFETIME = timedelta(minutes=30)
 _INGEST_TIMEOUT_S = 1800.0
 DEMO_SCENARIOS_FILE = "demo-scenarios.json"
-DEMO_LOGINS_FILE = "demo-logins.txt"
 RECEIPT_KEY_FILE = "receipts.key"
 PUBLIC_KEY_FILE = "receipts.pub"
 
@@ -101,6 +100,7 @@ def load_first_data(config: ProcessConfig, now: datetime) -> tuple[DemoReport, i
     """Load the demo tenant and its knowledge base. Idempotent. Returns what was loaded and the number of changed articles."""
     from masking.keys import FileKeyProvider
     from serving.ingest.demo_load import DemoDeps, load_demo
+    from serving.ingest.demo_logins import DEMO_LOGINS_FILE
     from serving.jobs.knowledge import index_articles, read_articles
 
     ingest = _ingest_deps(config)
@@ -177,20 +177,9 @@ def build_agents(config: ProcessConfig) -> FastAPI:
     def make_chat() -> ReadyChat | None:
         if config.chat is None:
             return None
-        from serving.vllm.admission import Admission
-        from serving.vllm.breaker import CircuitBreaker
-        from serving.vllm.client import VllmChat
-        from serving.vllm.endpoint import open_http_client
-        from serving.vllm.gateway import ModelGateway
+        from serving.vllm.factory import make_chat_gateway
 
-        endpoint = config.chat.endpoint
-        return ModelGateway(
-            VllmChat(endpoint, open_http_client(endpoint)),
-            name=config.chat.model,
-            breaker=CircuitBreaker(monotonic=time.monotonic),
-            admission=Admission(),
-            monotonic=time.monotonic,
-        )
+        return make_chat_gateway(config.chat.endpoint, name=config.chat.model)
 
     def make_embeddings() -> ReadyEmbeddings | None:
         if config.embeddings is None:

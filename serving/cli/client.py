@@ -13,13 +13,13 @@ import httpx
 
 from domain.errors import Forbidden, InvalidInput, SetupError, TellergateError, Unavailable
 from serving.cli.arguments import require_header_value
+from serving.ingest.demo_logins import DEMO_LOGINS_FILE
 from serving.settings import Settings, read_session_token
 from serving.supervisor.plan import SOCKET_NAMES
 from serving.supervisor.preflight import find_socket_dir
 from serving.supervisor.state import read_state
 
 _TIMEOUT_S = 120.0
-DEMO_LOGINS_FILE = "demo-logins.txt"
 
 
 class ApiProblem(TellergateError):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from serving.cli.client import DEMO_LOGINS_FILE
 from serving.cli.output import say
+from serving.ingest.demo_logins import DEMO_LOGINS_FILE
 from serving.settings import Settings
 from serving.supervisor.up import Supervisor
 

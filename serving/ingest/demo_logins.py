@@ -10,6 +10,8 @@ from pathlib import Path
 
 from domain.errors import SetupError
 
+DEMO_LOGINS_FILE = "demo-logins.txt"
+"""Its name below `var_dir`."""
 _PASSWORD_BYTES = 9
 
 
