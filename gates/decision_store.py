@@ -16,7 +16,7 @@ from domain.clock import render_time
 from domain.decision import Decision, ScoreResult
 from domain.event import Event
 from domain.ids import make_id
-from ledger.transfer_digest import digest_refund
+from ledger.transfer_digest import derive_transfer_id, digest_refund
 from storage.events import append_event
 from storage.named_queries import load_queries
 
@@ -80,6 +80,7 @@ def store_decision(connection: Connection[Any], decision: Decision, links: Event
             "amount_minor": decision.action.amount_minor,
             "currency": decision.action.currency,
             "transfer_digest": transfer_digest,
+            "transfer_id": None if transfer_digest is None else derive_transfer_id(decision.decision_id),
             "score": decision.score.score,
             "score_reasons": Jsonb(list(decision.score.reason_codes)),
             "score_ref": decision.score.model_ref,

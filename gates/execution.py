@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID
+from typing import Any
+
+from psycopg import Connection
 
 from domain.clock import require_utc
-from domain.ids import require_id, uuid_of
-from ledger.posting import post_refund
+from domain.transfer import TransferRequest, TransferResult
+from ledger import posting
 from ledger.results import Execution
+from ledger.transfer_digest import derive_transfer_id
 from storage.pools import Pool
 from storage.unit_of_work import unit_of_work
 
@@ -21,14 +24,28 @@ def execute_decision(pool: Pool, context: str, decision_id: str, now: datetime) 
     """
     transfer_id = derive_transfer_id(decision_id)
     with unit_of_work(pool, context) as connection:
-        return post_refund(connection, decision_id, transfer_id=transfer_id, now=require_utc(now))
+        return posting.post_refund(connection, decision_id, transfer_id=transfer_id, now=require_utc(now))
 
 
-def derive_transfer_id(decision_id: str) -> UUID:
-    """Derive the one transfer id that a decision can have, so that a repeat needs no memory.
+def execute_transfer(pool: Pool, context: str, request: TransferRequest, *, now: datetime) -> TransferResult:
+    """Post one transfer that a decision authorizes. `pool` and `context` are of role executor. Idempotent by its id.
 
-    A UUIDv7 with the decision's time and bits of its hash. Raises: InvalidId.
+    Raises: NaiveTime, DatabaseUnavailable, CommitUnknown (then repeat: the answer is ALREADY_ACCEPTED).
     """
-    milliseconds = uuid_of(require_id(decision_id, "dec")).int >> 80
-    bits = int.from_bytes(hashlib.sha256(f"transfer|{decision_id}".encode()).digest()[:16], "big") >> 54
-    return UUID(int=(milliseconds << 80) | (0x7 << 76) | ((bits >> 62) << 64) | (0b10 << 62) | (bits & ((1 << 62) - 1)))
+    with unit_of_work(pool, context) as connection:
+        return posting.post_transfer(connection, request, now=require_utc(now))
+
+
+def execute_transfers(
+    connection: Connection[Any], requests: Sequence[TransferRequest], *, now: datetime, writer_epoch: int | None = None
+) -> list[TransferResult]:
+    """Post up to 8,000 transfers in the connection's transaction; one answer each, in their order.
+
+    Raises: NaiveTime, psycopg.errors.ObjectNotInPrerequisiteState when another batching writer took over.
+    """
+    return posting.post_transfers(connection, requests, now=require_utc(now), writer_epoch=writer_epoch)
+
+
+def claim_writer(connection: Connection[Any], *, now: datetime) -> int:
+    """Become the tenant's one batching writer; the epoch goes with each batch and proves it."""
+    return posting.claim_writer(connection, now=require_utc(now))

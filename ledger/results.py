@@ -29,7 +29,10 @@ class ExecutionCode(StrEnum):
     ACCOUNT_MISMATCH = "account_mismatch"
     CURRENCY_MISMATCH = "currency_mismatch"
     EXCEEDS_REFUNDABLE = "exceeds_refundable"
+    REFUSED_BEFORE = "refused_before"
+    NOT_AUTHORIZED = "not_authorized"
     ACCOUNT_CLOSED = "account_closed"
+    ACCOUNT_STOPPED = "account_stopped"
     LIMIT_EXCEEDED = "limit_exceeded"
     BALANCE_OUT_OF_RANGE = "balance_out_of_range"
     POSTED = "posted"
@@ -37,7 +40,10 @@ class ExecutionCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """Hold a transfer as read back from the ledger: positive amount, both sides with version and balance after it."""
+    """Hold a transfer as read back from the ledger: positive amount, both sides with version and balance after it.
+
+    A rolled-up account has no balance after it, and its version only orders its entries.
+    """
 
     transfer_id: UUID
     decision_id: str
@@ -48,8 +54,8 @@ class Posting:
     credit: str
     debit_version: int
     credit_version: int
-    debit_balance_after_minor: int
-    credit_balance_after_minor: int
+    debit_balance_after_minor: int | None
+    credit_balance_after_minor: int | None
     posted_at: datetime
     event_id: UUID
 

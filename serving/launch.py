@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.errors import SetupError
+from serving.bank.access import BankAccess
 from serving.vllm.endpoint import ModelEndpoint
 from storage.roles import LoginRole
 from storage.server_address import ServerAddress
@@ -62,6 +63,7 @@ class ProcessConfig(BaseModel):
     context_key_hex: str | None = Field(default=None, repr=False)
     chat: NamedModel | None = None
     embeddings: NamedModel | None = None
+    bank: BankAccess = BankAccess()
     host: str = "127.0.0.1"
     port: int = 8460
     cookie_secure: bool = False

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agents.offline import offline_environment
 from domain.errors import SetupError
+from serving.bank.access import BankAccess
 
 ROOT_DIR = Path(__file__).resolve().parents[1]
 
@@ -41,6 +42,10 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8460
     var_dir: Path = ROOT_DIR / "var"
+    backup_dir: Path = Path("backup")
+    """Base backups and the archive of the log; on another disk it outlives this one. Relative: below `var_dir`."""
+    wal_archive_timeout_s: Annotated[int, Field(ge=1, le=3600)] = 60
+    """How long a commit may wait, at little load, until the log that holds it is archived."""
     models_dir: Path = Path("models")
     """Your own models, folders `chat`, `embedding`, `ner`. Unset: where set-up put the starter models, below `var_dir`."""
     tenant_id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = "demo"
@@ -50,6 +55,13 @@ class Settings(BaseSettings):
     """Which build of vLLM was set up; `none`: templates write every answer."""
     with_model: bool = True
     with_embeddings: bool = True
+    bank_url: str | None = None
+    """Base URL of the bank's API, the one place that instructions go to. Unset: files below `var_dir`, and nothing leaves."""
+    bank_token: str | None = Field(default=None, repr=False)
+    bank_ca_file: Path | None = None
+    """Certificates to trust instead of the machine's own, for the bank's API only."""
+    bank_callback_secret: str | None = Field(default=None, repr=False)
+    """`whsec_…`; the bank signs its callbacks with it. Unset: no callbacks."""
     cookie_secure: bool = False
     session_hours: Annotated[int, Field(ge=1, le=24)] = 10
 
@@ -58,7 +70,7 @@ class Settings(BaseSettings):
     def _absolute(cls, folder: Path) -> Path:
         return folder if folder.is_absolute() else ROOT_DIR / folder
 
-    @field_validator("models_dir")
+    @field_validator("models_dir", "backup_dir")
     @classmethod
     def _below_var(cls, folder: Path, info: ValidationInfo) -> Path:
         return folder if folder.is_absolute() else Path(info.data.get("var_dir", ROOT_DIR / "var")) / folder
@@ -69,6 +81,16 @@ class Settings(BaseSettings):
             raise ValueError("production mode needs TELLERGATE_DATABASE_DSN: the embedded server is for one machine")
         if self.mode == "production" and not self.cookie_secure:
             raise ValueError("production mode needs TELLERGATE_COOKIE_SECURE=true behind TLS")
+        return self
+
+    @model_validator(mode="after")
+    def _reachable_bank(self) -> Settings:
+        try:
+            make_bank_access(self)
+        except ValidationError as error:
+            # Without the input: it holds the token.
+            faults = (fault["msg"].removeprefix("Value error, ") for fault in error.errors(include_input=False))
+            raise ValueError("; ".join(faults)) from None
         return self
 
     @property
@@ -85,6 +107,16 @@ class Settings(BaseSettings):
     def log_dir(self) -> Path:
         """Return the folder of the processes' logs."""
         return self.var_dir / "log"
+
+
+def make_bank_access(settings: Settings) -> BankAccess:
+    """Return what the jobs process is told of the bank. Raises: pydantic.ValidationError."""
+    return BankAccess(
+        base_url=settings.bank_url,
+        token=settings.bank_token,
+        ca_file=settings.bank_ca_file,
+        callback_secret=settings.bank_callback_secret,
+    )
 
 
 def read_settings() -> Settings:

@@ -19,20 +19,23 @@ from serving.serve import SystemClock
 from storage.pools import AsyncPool, Pool, open_async_pool, open_pool
 from storage.roles import LoginRole
 from storage.tenancy import mint_context
-from storage.unit_of_work import unit_of_work
+from storage.unit_of_work import snapshot_of_work, unit_of_work
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from masking.masker import Masker
+    from serving.bank.desk import BankDesk
     from serving.edge.deps import IngestRequest
     from serving.ingest.demo_load import DemoReport
     from serving.ingest.ingest import IngestDeps
     from serving.jobs.knowledge import KnowledgeDeps
+    from serving.jobs.ledger import LedgerKeeper
 
 # A context outlives the longest transaction of its role and little more.
 _CONTEXT_LIFETIME = timedelta(minutes=2)
 _INGEST_CONTEXT_LIFETIME = timedelta(minutes=30)
+_LEDGER_CONTEXT_LIFETIME = timedelta(minutes=40)
 _INGEST_TIMEOUT_S = 1800.0
 DEMO_SCENARIOS_FILE = "demo-scenarios.json"
 RECEIPT_KEY_FILE = "receipts.key"
@@ -62,6 +65,15 @@ def _transact(pool: Pool, mint: Callable[[str], str]) -> Transact:
             yield connection
 
     return transact
+
+
+def _snapshot(pool: Pool, mint: Callable[[str], str]) -> Transact:
+    @contextmanager
+    def snapshot(tenant_id: str) -> Iterator[Connection[Any]]:
+        with snapshot_of_work(pool, mint(tenant_id)) as connection:
+            yield connection
+
+    return snapshot
 
 
 def _masker(config: ProcessConfig, transact_vault: Transact) -> Masker:
@@ -101,6 +113,7 @@ def load_first_data(config: ProcessConfig, now: datetime) -> tuple[DemoReport, i
     from masking.keys import FileKeyProvider
     from serving.ingest.demo_load import DemoDeps, load_demo
     from serving.ingest.demo_logins import DEMO_LOGINS_FILE
+    from serving.jobs.demo_settlement import load_demo_settlement
     from serving.jobs.knowledge import index_articles, read_articles
 
     ingest = _ingest_deps(config)
@@ -112,6 +125,7 @@ def load_first_data(config: ProcessConfig, now: datetime) -> tuple[DemoReport, i
         tenant_id=config.tenant_id,
     )
     report = load_demo(demo, now)
+    load_demo_settlement(ingest.transact_jobs, tenant_id=config.tenant_id, now=now)
     articles = read_articles(config.root_dir / "demo" / "knowledge")
     changed = index_articles(_knowledge_deps(config, ingest), articles, tenant_id=config.tenant_id, now=now)
     return report, changed
@@ -120,20 +134,78 @@ def load_first_data(config: ProcessConfig, now: datetime) -> tuple[DemoReport, i
 def build_jobs(config: ProcessConfig) -> FastAPI:
     """Build the jobs process."""
     from serving.jobs.app import JobsDeps, create_jobs_app
+    from serving.jobs.reconciliation import ReconciliationDesk, declare_reconciliation_tasks
     from serving.jobs.tasks import declare_tasks
     from storage.jobs import make_job_app
 
     ingest = _ingest_deps(config)
     job_app = make_job_app(config.database.dsn("jobs", config.passwords["jobs"]))
     declare_tasks(job_app, _knowledge_deps(config, ingest), tenant_id=config.tenant_id)
+    reconciliation = ReconciliationDesk(ingest.transact_jobs, config.var_dir / "ingest", SystemClock())
+    declare_reconciliation_tasks(job_app, reconciliation, tenant_id=config.tenant_id)
     deps = JobsDeps(
         ingest=ingest,
         ingest_dir=config.var_dir / "ingest",
         job_app=job_app,
         clock=SystemClock(),
         process_token=config.own_token,
+        bank=_bank_desk(config),
+        ledger=_ledger_keeper(config),
+        reconciliation=reconciliation,
     )
     return create_jobs_app(deps)
+
+
+def _ledger_keeper(config: ProcessConfig) -> LedgerKeeper:
+    from serving.jobs.ledger import KeeperDeps, LedgerKeeper
+
+    # Its own connections: a check takes its time, and no upkeep waits for an ingest.
+    pool = open_pool(config.database.dsn("jobs", config.passwords["jobs"]), name="jobs-ledger", max_size=3)
+    mint = _minter(config, "jobs", _LEDGER_CONTEXT_LIFETIME)
+    deps = KeeperDeps(
+        tenant_ids=(config.tenant_id,),
+        transact=_transact(pool, mint),
+        snapshot=_snapshot(pool, mint),
+        clock=SystemClock(),
+        stopwatch_ns=time.monotonic_ns,
+    )
+    return LedgerKeeper(deps)
+
+
+def _bank_desk(config: ProcessConfig) -> BankDesk:
+    from random import SystemRandom
+
+    from serving.bank.access import open_bank
+    from serving.bank.acknowledging import Acknowledger
+    from serving.bank.callback import decode_secret
+    from serving.bank.desk import BankDesk, DeskDeps
+    from serving.bank.file_bank import FileBank
+    from serving.bank.relay import Collector, Relay
+
+    access, folder, clock, random = config.bank, config.var_dir / "bank", SystemClock(), SystemRandom()
+    # Its own connections: a long ingest must not keep the bank's answers waiting.
+    pool = open_pool(config.database.dsn("jobs", config.passwords["jobs"]), name="jobs-bank", max_size=4)
+    acknowledgements = Acknowledger(transact=_transact(pool, _minter(config, "jobs")), random=random)
+
+    # What is wrong with the settings is said at the start, and not by a thread.
+    open_bank(access, folder=folder).close()
+
+    def open_relay() -> tuple[Relay, Callable[[], None]]:
+        bank = open_bank(access, folder=folder)
+        relay = Relay(tenant_id=config.tenant_id, bank=bank, acknowledgements=acknowledgements, clock=clock, random=random)
+        return relay, bank.close
+
+    collector = Collector(config.tenant_id, FileBank(folder), acknowledgements, clock) if access.adapter == "file" else None
+    deps = DeskDeps(
+        tenant_id=config.tenant_id,
+        adapter=access.adapter,
+        open_relay=open_relay,
+        collector=collector,
+        acknowledgements=acknowledgements,
+        callback_secret=decode_secret(access.callback_secret) if access.callback_secret else None,
+        clock=clock,
+    )
+    return BankDesk(deps)
 
 
 def build_money(config: ProcessConfig) -> FastAPI:
@@ -205,10 +277,13 @@ def build_edge(config: ProcessConfig) -> FastAPI:
     from masking.unmask import Unmasker
     from serving.edge.agents_client import AgentsClient
     from serving.edge.app import create_edge_app
+    from serving.edge.bank_client import BankClient
     from serving.edge.database import EdgeDatabase
     from serving.edge.deps import EdgeDeps, EdgeOptions
+    from serving.edge.ledger_client import LedgerClient
     from serving.edge.masking_boundary import MaskingBoundary
     from serving.edge.money_client import MoneyClient
+    from serving.edge.reconciliation_client import ReconciliationClient
 
     keys = FileKeyProvider(config.secrets_dir)
     edge_pool, vault_pool = _pool(config, "edge", max_size=8), _pool(config, "vault", max_size=8)
@@ -237,6 +312,9 @@ def build_edge(config: ProcessConfig) -> FastAPI:
         ),
         mint_agent_context=_minter(config, "ai"),
         start_ingest=_start_ingest(config),
+        bank=BankClient(_peer(config, "jobs")),
+        ledger=LedgerClient(_peer(config, "jobs")),
+        reconciliation=ReconciliationClient(_peer(config, "jobs")),
         close=close,
     )
     return create_edge_app(deps)

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import IO
 
 from domain.errors import SetupError, Unavailable
+from storage.backup.archiving import DEFAULT_TIMEOUT_S, archiving_settings, claim_archive
+from storage.backup.placing import require_no_unfinished_restore
 from storage.embedded_files import (
     EmbeddedFiles,
     ServerUser,
@@ -43,6 +45,8 @@ _SETTINGS: Mapping[str, str] = {
     "work_mem": "16MB",
     "maintenance_work_mem": "128MB",
     "max_wal_size": "2GB",
+    # What a base backup that was left behind may make the server keep.
+    "max_slot_wal_keep_size": "4GB",
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -53,6 +57,8 @@ _SETTINGS: Mapping[str, str] = {
     "log_parameter_max_length": "0",
     "log_parameter_max_length_on_error": "0",
 }
+# The package's default is `trust`; these lines are all that may ever connect. The superuser reads every file anyhow.
+_ACCESS_RULES = "local all all scram-sha-256\nlocal replication postgres scram-sha-256\nlocal replication all reject\n"
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 20.0
 _POLL_S = 0.02
@@ -85,13 +91,26 @@ class EmbeddedPostgres:
     """Own one data directory and the server on it. Nothing stops the server but `stop` or the owner's death.
 
     `home` holds data, socket and log; `secrets_dir` holds the superuser's password. `settings` override the ones
-    above (tests only). Call `start` from the main thread: the kernel ties the server's life to the calling thread.
+    above (tests and recovery only). With `wal_dir` each finished WAL file is kept in a folder of the cluster's below it.
+    Call `start` from the main thread: the kernel ties the server's life to the calling thread.
     """
 
-    def __init__(self, *, home: Path, secrets_dir: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        home: Path,
+        secrets_dir: Path,
+        settings: Mapping[str, str] | None = None,
+        wal_dir: Path | None = None,
+        archive_timeout_s: int = DEFAULT_TIMEOUT_S,
+        start_timeout_s: float = _START_TIMEOUT_S,
+    ) -> None:
         self._files = EmbeddedFiles.below(home)
         self._password_file = secrets_dir / "db_superuser.password"
         self._settings = {**_SETTINGS, **(settings or {})}
+        self._wal_dir = wal_dir
+        self._archive_timeout_s = archive_timeout_s
+        self._start_timeout_s = start_timeout_s
         self._lock: IO[str] | None = None
         self._running: _Running | None = None
 
@@ -101,6 +120,11 @@ class EmbeddedPostgres:
         return ServerAddress(host=str(self._files.socket_dir), port=PORT, dbname="postgres")
 
     @property
+    def files(self) -> EmbeddedFiles:
+        """Return the server's paths."""
+        return self._files
+
+    @property
     def pid(self) -> int | None:
         """Return the postmaster's process id while this object's server runs."""
         return self._running.process.pid if self._running and self._running.process.poll() is None else None
@@ -108,6 +132,10 @@ class EmbeddedPostgres:
     def admin_dsn(self, dbname: str = "postgres") -> str:
         """Write the superuser's DSN. Raises: SecretFileMissing before the first start."""
         return self.address.with_dbname(dbname).dsn(SUPERUSER, read_secret(self._password_file))
+
+    def read_superuser_password(self) -> str:
+        """Read the superuser's password. Raises: SecretFileMissing, SecretFileInsecure."""
+        return read_secret(self._password_file)
 
     def is_running(self) -> bool:
         """Say whether this object's server process is alive."""
@@ -120,6 +148,7 @@ class EmbeddedPostgres:
         """
         if self.is_running():
             return self.address
+        require_no_unfinished_restore(self._files.home.parent)
         self._take_ownership()
         try:
             user = find_server_user(self._files)
@@ -128,9 +157,10 @@ class EmbeddedPostgres:
                 initialize_cluster(self._files, user, password)
             claim_data_dir(self._files, user)
             claim_socket_dir(self._files, user)
+            self._files.data_dir.joinpath("pg_hba.conf").write_text(_ACCESS_RULES, encoding="ascii")
             _wait_for_predecessor(self._files)
             forget_foreign_postmaster(self._files)
-            self._running = self._launch_until_ready(user)
+            self._running = self._launch_until_ready(user, self._settings | self._archive_for(user))
         except BaseException:
             self._release_ownership()
             raise
@@ -169,10 +199,16 @@ class EmbeddedPostgres:
             self._lock.close()
             self._lock = None
 
-    def _launch_until_ready(self, user: ServerUser | None) -> _Running:
-        deadline = time.monotonic() + _START_TIMEOUT_S
+    def _archive_for(self, user: ServerUser | None) -> dict[str, str]:
+        if self._wal_dir is None:
+            return {}
+        folder = claim_archive(self._wal_dir.absolute(), self._files.data_dir, user)
+        return archiving_settings(folder, timeout_s=self._archive_timeout_s)
+
+    def _launch_until_ready(self, user: ServerUser | None, settings: Mapping[str, str]) -> _Running:
+        deadline = time.monotonic() + self._start_timeout_s
         while True:
-            running = _launch(self._files, user, self._settings)
+            running = _launch(self._files, user, settings)
             if _ready_before(self._files, running.process, deadline):
                 return running
             said = self._files.read_log(running.log_offset)
@@ -207,8 +243,7 @@ def initialize_cluster(files: EmbeddedFiles, user: ServerUser | None, password: 
         )  # fmt: skip
         if done.returncode != 0:
             raise SetupError(f"initdb failed in {files.home}: {done.stderr.strip()[-2000:]}", code="initdb_failed")
-        # The package's default is `trust` for everyone; these two lines are all that may ever connect.
-        (draft / "pg_hba.conf").write_text("local all all scram-sha-256\nlocal replication all reject\n", encoding="ascii")
+        (draft / "pg_hba.conf").write_text(_ACCESS_RULES, encoding="ascii")
     finally:
         password_file.unlink(missing_ok=True)
     draft.rename(files.data_dir)

@@ -109,10 +109,18 @@ def find_server_user(files: EmbeddedFiles) -> ServerUser | None:
         return None
     entry = _ensure_os_user()
     for target in (files.data_dir, files.socket_dir, files.bin_dir / "postgres"):
-        _allow_traverse(target)
+        allow_traverse(target)
     if not _can_run(files.bin_dir / "postgres", entry.pw_uid):
         _open_programs(files.bin_dir.parent)
     return ServerUser(uid=entry.pw_uid, gid=entry.pw_gid)
+
+
+def allow_traverse(target: Path) -> None:
+    """Let other users pass through the folders above `target`, without reading them."""
+    for folder in target.parents:
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            folder.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
 
 
 def claim_socket_dir(files: EmbeddedFiles, user: ServerUser | None) -> None:
@@ -202,13 +210,6 @@ def _open_programs(folder: Path) -> None:
     for path in (folder, *folder.rglob("*")):
         mode = stat.S_IMODE(path.stat().st_mode)
         path.chmod(mode | (0o555 if path.is_dir() or mode & stat.S_IXUSR else 0o444))
-
-
-def _allow_traverse(target: Path) -> None:
-    for folder in target.parents:
-        mode = folder.stat().st_mode
-        if not mode & stat.S_IXOTH:
-            folder.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
 
 
 def _can_run(program: Path, uid: int) -> bool:

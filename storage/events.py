@@ -28,6 +28,14 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingEvent:
+    """Hold an event that has no place yet. `ordinal` is its own on the waiting list."""
+
+    ordinal: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
 class SequencedEvent:
     """Hold an event and its place."""
 
@@ -55,8 +63,9 @@ def find_event(connection: Connection[Any], event_id: str) -> Event | None:
 
 def list_events_of(connection: Connection[Any], subject: str) -> list[Event]:
     """Return the events about one subject, in the order they were recorded."""
+    parameters = {"subject": subject, "transfer_id": uuid_of(subject) if subject.startswith("tfr_") else None}
     with connection.cursor(row_factory=dict_row) as cursor:
-        return [_event_of(row) for row in cursor.execute(_QUERIES["list_events_of"], {"subject": subject})]
+        return [_event_of(row) for row in cursor.execute(_QUERIES["list_events_of"], parameters)]
 
 
 def list_events(connection: Connection[Any], *, after_position: int, limit: int) -> list[SequencedEvent]:
@@ -77,11 +86,12 @@ def list_waiting_tenants(connection: Connection[Any]) -> list[str]:
     return [str(row[0]) for row in connection.execute(_QUERIES["list_waiting_tenants"])]
 
 
-def take_unsequenced(connection: Connection[Any], limit: int) -> list[Event]:
+def take_unsequenced(connection: Connection[Any], limit: int) -> list[WaitingEvent]:
     """Return waiting events in the order they were appended, and keep other sequencers of this tenant out till commit."""
     connection.execute(_QUERIES["lock_sequence"])
     with connection.cursor(row_factory=dict_row) as cursor:
-        return [_event_of(row) for row in cursor.execute(_QUERIES["take_unsequenced"], {"limit": limit})]
+        rows = cursor.execute(_QUERIES["take_unsequenced"], {"limit": limit}).fetchall()
+    return [WaitingEvent(ordinal=row.pop("ordinal"), event=_event_of(row)) for row in rows]
 
 
 def next_position(connection: Connection[Any]) -> int:
@@ -91,12 +101,13 @@ def next_position(connection: Connection[Any]) -> int:
     return int(row[0])
 
 
-def record_positions(connection: Connection[Any], placements: Sequence[Placement]) -> None:
-    """Place events, in order and without a gap, and take them off the waiting list. Role gate only.
+def record_positions(connection: Connection[Any], placements: Sequence[Placement], *, ordinals: Sequence[int]) -> None:
+    """Place events, in order and without a gap, and take these ordinals off the waiting list. Role gate only.
 
     Raises: psycopg.errors.CheckViolation on a gap, psycopg.errors.UniqueViolation on an event that has a place.
     """
     parameters = {
+        "ordinals": list(ordinals),
         "positions": [placement.position for placement in placements],
         "event_ids": [uuid_of(placement.event_id) for placement in placements],
         "leaf_hashes": [placement.leaf_hash for placement in placements],

@@ -13,9 +13,10 @@ from domain.errors import SetupError
 from storage.named_queries import load_queries
 from storage.secrets import ensure_secret, read_secret
 
-LoginRole = Literal["edge", "vault", "ai", "gate", "executor", "jobs", "auditor"]
+LoginRole = Literal["edge", "vault", "ai", "gate", "executor", "importer", "jobs", "auditor"]
 LOGIN_ROLES: tuple[LoginRole, ...] = get_args(LoginRole)
-OWNER_ROLES = ("core_owner", "vault_owner", "ledger_owner", "gate_owner")
+# Owners of schemas, and `ledger_writer`, who owns the functions that move money and nothing else.
+OWNER_ROLES = ("core_owner", "vault_owner", "ledger_owner", "ledger_writer", "gate_owner")
 
 _QUERIES = load_queries(Path(__file__).parent / "sql" / "roles.sql")
 
@@ -42,6 +43,7 @@ ROLE_LIMITS: Mapping[LoginRole, RoleLimits] = {
     "ai": RoleLimits(statement_timeout_ms=10_000),
     "gate": RoleLimits(statement_timeout_ms=5_000),
     "executor": RoleLimits(statement_timeout_ms=5_000),
+    "importer": RoleLimits(statement_timeout_ms=60_000),
     "jobs": RoleLimits(statement_timeout_ms=120_000, idle_in_transaction_timeout_ms=300_000, search_path="jobs, extensions"),
     "auditor": RoleLimits(statement_timeout_ms=60_000),
 }

@@ -76,3 +76,13 @@ def set_context(connection: Connection[Any], context: str) -> None:
 async def async_set_context(connection: AsyncConnection[Any], context: str) -> None:
     """Set the context for the open transaction only."""
     await connection.execute(_QUERIES["set_transaction_context"], {"context": context})
+
+
+def set_session_context(connection: Connection[Any], context: str) -> None:
+    """Set the context till it is cleared, for the one owner of a connection that serves one tenant."""
+    connection.execute(_QUERIES["set_session_context"], {"context": context})
+
+
+def clear_session_context(connection: Connection[Any]) -> None:
+    """Take the context away before a connection goes back to its pool."""
+    set_session_context(connection, "")

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from psycopg import AsyncConnection, Connection, OperationalError
+from psycopg import AsyncConnection, Connection, IsolationLevel, OperationalError
+from psycopg.errors import SerializationFailure
 from psycopg_pool import PoolTimeout
 
 from domain.errors import Unavailable
@@ -39,6 +40,30 @@ def unit_of_work(pool: Pool, context: str) -> Iterator[Connection[Any]]:
             yield connection
             at_commit = True
     except (OperationalError, PoolTimeout) as error:
+        raise _translate(error, at_commit=at_commit) from error
+
+
+@contextmanager
+def snapshot_of_work(pool: Pool, context: str) -> Iterator[Connection[Any]]:
+    """Open a unit of work at REPEATABLE READ: every statement sees the same moment.
+
+    A write that meets another one raises psycopg.errors.SerializationFailure. Raises: DatabaseUnavailable, CommitUnknown.
+    """
+    at_commit = False
+    try:
+        with pool.connection() as connection:
+            connection.isolation_level = IsolationLevel.REPEATABLE_READ
+            try:
+                with connection.transaction():
+                    set_context(connection, context)
+                    yield connection
+                    at_commit = True
+            finally:
+                if not connection.closed:
+                    connection.isolation_level = None
+    except (OperationalError, PoolTimeout) as error:
+        if isinstance(error, SerializationFailure):
+            raise
         raise _translate(error, at_commit=at_commit) from error
 
 

@@ -8,20 +8,32 @@ from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter
 
+from domain.case import Case
 from domain.decision import Decision
 from domain.event import Event
 from domain.proposal import Proposal
 from domain.receipt import Receipt
+from ledger.reconciliation.importing import ImportReport
+from ledger.settlement.batch import BatchRow, PayoutExplanation
+from ledger.settlement.importing import SettlementReport
+from serving.bank.wire import AcknowledgementIn, InstructionOut
+from serving.edge.api.events import PlacedEvent
 from serving.edge.api.schemas import AnswerOut
 from serving.ingest.ingest import IngestReport
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "schemas"
 _MODELS: dict[str, type[BaseModel]] = {
     "answer": AnswerOut,
+    "bank-acknowledgement": AcknowledgementIn,
+    "bank-instruction": InstructionOut,
+    "case": Case,
     "decision": Decision,
     "event": Event,
+    "payout-explanation": PayoutExplanation,
+    "placed-event": PlacedEvent,
     "proposal": Proposal,
     "receipt": Receipt,
+    "settlement-row": BatchRow,
 }
 
 
@@ -29,6 +41,8 @@ def render_schemas() -> dict[str, str]:
     """Return each file's name and text."""
     schemas = {name: model.model_json_schema() for name, model in _MODELS.items()}
     schemas["ingest-report"] = TypeAdapter(IngestReport).json_schema()
+    schemas["settlement-report"] = TypeAdapter(SettlementReport).json_schema()
+    schemas["statement-report"] = TypeAdapter(ImportReport).json_schema()
     return {f"{name}.schema.json": json.dumps(schema, indent=2, sort_keys=True) + "\n" for name, schema in schemas.items()}
 
 

@@ -2,14 +2,14 @@
 -- Written once. `recorded_at` is the server's own stamp.
 INSERT INTO gate.decisions (
     tenant_id, decision_id, proposal_id, previous_decision_id, approval_id, outcome, action, action_digest, action_kind,
-    transaction_id, customer_id, account_id, amount_minor, currency, transfer_digest, reasons, origins, facts, facts_digest,
+    transaction_id, customer_id, account_id, amount_minor, currency, transfer_digest, transfer_id, reasons, origins, facts, facts_digest,
     score, score_reasons, score_ref, policy_bundle_sha256, policy_version, engine_version, prompt_id, prompt_sha256, model,
     operator_id, decided_at, expires_at, event_id
 )
 VALUES (
     %(tenant_id)s, %(decision_id)s, %(proposal_id)s, %(previous_decision_id)s, %(approval_id)s, %(outcome)s, %(action)s,
     %(action_digest)s, %(action_kind)s, %(transaction_id)s, %(customer_id)s, %(account_id)s, %(amount_minor)s, %(currency)s,
-    %(transfer_digest)s, %(reasons)s, %(origins)s, %(facts)s, %(facts_digest)s, %(score)s, %(score_reasons)s, %(score_ref)s,
+    %(transfer_digest)s, %(transfer_id)s, %(reasons)s, %(origins)s, %(facts)s, %(facts_digest)s, %(score)s, %(score_reasons)s, %(score_ref)s,
     %(policy_bundle_sha256)s, %(policy_version)s, %(engine_version)s, %(prompt_id)s, %(prompt_sha256)s, %(model)s,
     %(operator_id)s, %(decided_at)s, %(expires_at)s, %(event_id)s
 );
@@ -92,12 +92,14 @@ LIMIT 1;
 -- name: find_posting
 -- What the ledger posted for a decision, read back.
 SELECT
-    transfer_id,
-    amount_minor,
-    currency,
-    debit,
-    credit,
-    recorded_at AS posted_at,
-    credit_balance_after_minor AS balance_after_minor
-FROM ledger.transfer_lines
-WHERE decision_id = %(decision_id)s;
+    lines.transfer_id,
+    lines.amount_minor,
+    lines.currency,
+    lines.debit,
+    lines.credit,
+    lines.recorded_at AS posted_at,
+    lines.credit_balance_after_minor AS balance_after_minor
+FROM gate.decisions AS decisions
+INNER JOIN ledger.transfer_lines AS lines
+    ON decisions.tenant_id = lines.tenant_id AND decisions.transfer_id = lines.transfer_id
+WHERE decisions.decision_id = %(decision_id)s;

@@ -330,8 +330,11 @@ def check_posting(posting: dict[str, Any], decision: dict[str, Any]) -> None:
     require(
         posting["event_id"] == f"evt_{str(data['transfer_id']).removeprefix('tfr_')}", "the posting's event is another transfer's"
     )
-    for name in ("debit_version", "credit_version", "debit_balance_after_minor", "credit_balance_after_minor"):
+    for name in ("debit_version", "credit_version", "credit_balance_after_minor"):
         require(type(data.get(name)) is int, f"the posting's {name} is no integer")
+    # The house's side may be rolled up: then no single posting has a balance after it.
+    require("debit_balance_after_minor" in data, "the posting has no debit_balance_after_minor")
+    require(type(data["debit_balance_after_minor"]) in (int, type(None)), "the posting's debit_balance_after_minor is no integer")
     for name in ("decided_at", "expires_at"):
         require(isinstance(allowed.get(name), str) and TIME.fullmatch(allowed[name]), f"the decision's {name} is no UTC time")
     require(
@@ -407,7 +410,8 @@ def write_lines(proved: dict[str, Any]) -> list[str]:
     lines += [f"review     {review['event_type']} by {review['operator_id']}" for review in proved["reviews"]]
     if posting is None:
         return [*lines, "posting    none: this decision moved no money"]
-    after = f"{posting['debit_balance_after_minor']} and {posting['credit_balance_after_minor']}"
+    rolled_up = posting["debit_balance_after_minor"] is None
+    after = f"{'(rolled up)' if rolled_up else posting['debit_balance_after_minor']} and {posting['credit_balance_after_minor']}"
     return [
         *lines,
         f"posting    {posting['transfer_id']}: {posting['debit']} -> {posting['credit']}, {amount}, {posting['posted_at']}",

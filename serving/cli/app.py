@@ -9,7 +9,14 @@ from typing import Annotated, Literal
 import typer
 
 from domain.errors import TellergateError
+from serving.cli.backup import backup_app, restore
+from serving.cli.bank import bank_app
+from serving.cli.cases import cases_app
+from serving.cli.events import events
+from serving.cli.ledger import ledger_app
 from serving.cli.output import fail, print_json, say
+from serving.cli.reconcile import reconcile_app
+from serving.cli.settlement import settlement_app
 from serving.settings import read_settings
 
 app = typer.Typer(
@@ -19,6 +26,15 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(backup_app, name="backup")
+app.command()(restore)
+app.add_typer(bank_app, name="bank")
+app.add_typer(ledger_app, name="ledger")
+app.add_typer(cases_app, name="cases")
+app.add_typer(reconcile_app, name="reconcile")
+app.add_typer(settlement_app, name="settlement")
+app.command()(events)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 AsUser = Annotated[str | None, typer.Option("--as", help="Who acts. The token comes from TELLERGATE_TOKEN; the demo needs none.")]

@@ -12,7 +12,7 @@ from serving.cli.browser import ensure_browser
 from serving.cli.output import say
 from serving.settings import ROOT_DIR
 
-SQL_FOLDERS = ("agents", "gates", "ledger", "masking", "retrieval", "serving", "storage")
+SQL_FOLDERS = ("agents", "bench", "gates", "ledger", "masking", "retrieval", "serving", "storage")
 CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("format", ("-m", "ruff", "format", "--check", ".")),
     ("lint", ("-m", "ruff", "check", ".")),

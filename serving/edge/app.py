@@ -9,7 +9,20 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.staticfiles import StaticFiles
 
-from serving.edge.api import conversations, customers, decisions, health, ingest, sessions
+from serving.edge.api import (
+    bank,
+    cases,
+    conversations,
+    customers,
+    decisions,
+    events,
+    health,
+    ingest,
+    ledger,
+    reconciliation,
+    sessions,
+    settlement,
+)
 from serving.edge.api.schemas import PROBLEM_RESPONSES
 from serving.edge.console import approvals, chat, entrance, lookups
 from serving.edge.console import customers as customer_pages
@@ -17,6 +30,7 @@ from serving.edge.deps import EdgeDeps
 from serving.edge.problems import install_problem_handlers
 from serving.edge.request_limits import BodyLimit, SecurityHeaders
 from serving.edge.services import make_services
+from serving.edge.uploads import UPLOAD_PATHS
 
 _DRAIN_S = 5.0
 
@@ -41,13 +55,13 @@ def create_edge_app(deps: EdgeDeps) -> FastAPI:
         lifespan=lifespan,
         middleware=[
             Middleware(SecurityHeaders, secure=deps.options.cookie_secure),
-            Middleware(BodyLimit, unlimited_paths=frozenset({ingest.INGEST_PATH})),
+            Middleware(BodyLimit, unlimited_paths=frozenset({ingest.INGEST_PATH}) | UPLOAD_PATHS),
         ],
     )
     app.state.services = services
     install_problem_handlers(app, services.pages)
     app.include_router(health.router)
-    for part in (sessions, customers, conversations, decisions, ingest):
+    for part in (sessions, customers, conversations, decisions, ingest, events, bank, cases, reconciliation, settlement, ledger):
         app.include_router(part.router, prefix="/api/v1", responses=PROBLEM_RESPONSES)
     for page in (entrance, customer_pages, chat, approvals, lookups):
         app.include_router(page.router, include_in_schema=False)

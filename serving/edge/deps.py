@@ -10,9 +10,12 @@ from typing import Any
 
 from domain.clock import Clock
 from serving.edge.agents_client import AgentsClient
+from serving.edge.bank_client import BankClient
 from serving.edge.boundary import Boundary
 from serving.edge.database import EdgeDatabase
+from serving.edge.ledger_client import LedgerClient
 from serving.edge.money_client import MoneyClient
+from serving.edge.reconciliation_client import ReconciliationClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +57,7 @@ class EdgeDeps:
     options: EdgeOptions
     mint_agent_context: Callable[[str], str]
     start_ingest: Callable[[IngestRequest], Mapping[str, Any]]
+    bank: BankClient | None = None
+    ledger: LedgerClient | None = None
+    reconciliation: ReconciliationClient | None = None
     close: Callable[[], None] = field(default=lambda: None)

@@ -17,8 +17,12 @@ from starlette.concurrency import run_in_threadpool
 
 from domain.clock import Clock
 from domain.errors import NotFound
+from serving.bank.desk import BankDesk
 from serving.ingest.ingest import IngestDeps, ingest_file
 from serving.inner_api import open_inner_door
+from serving.jobs.bank import add_bank_routes
+from serving.jobs.ledger import LedgerKeeper, add_ledger_routes
+from serving.jobs.reconciliation import ReconciliationDesk, add_reconciliation_routes
 
 _LOG = structlog.get_logger("jobs")
 _MAX_BODY_BYTES = 16 * 1024
@@ -45,6 +49,9 @@ class JobsDeps:
     job_app: JobApp
     clock: Clock
     process_token: str
+    bank: BankDesk | None = None
+    ledger: LedgerKeeper | None = None
+    reconciliation: ReconciliationDesk | None = None
 
 
 def create_jobs_app(deps: JobsDeps) -> FastAPI:
@@ -53,14 +60,29 @@ def create_jobs_app(deps: JobsDeps) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         worker = asyncio.create_task(_work(deps.job_app))
+        if deps.bank is not None:
+            deps.bank.start()
+        if deps.ledger is not None:
+            deps.ledger.start()
         yield
         worker.cancel()
+        if deps.bank is not None:
+            await run_in_threadpool(deps.bank.stop)
+        if deps.ledger is not None:
+            await run_in_threadpool(deps.ledger.stop)
         # A job that does not end in time is taken up again at the next start: each of them may run twice.
         await asyncio.wait({worker}, timeout=_STOP_WORKER_S)
 
     app = FastAPI(title="Tellergate jobs", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
 
     open_inner_door(app, process_token=deps.process_token, max_body_bytes=_MAX_BODY_BYTES)
+
+    if deps.bank is not None:
+        add_bank_routes(app, deps.bank)
+    if deps.ledger is not None:
+        add_ledger_routes(app, deps.ledger)
+    if deps.reconciliation is not None:
+        add_reconciliation_routes(app, deps.reconciliation)
 
     @app.get("/healthz")
     async def get_health() -> dict[str, str]:

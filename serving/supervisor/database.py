@@ -7,11 +7,22 @@ from sqlalchemy.exc import DBAPIError
 
 from domain.errors import SetupError
 from serving.settings import Settings
+from storage.backup.catalog import wal_dir_of
 from storage.embedded import EmbeddedPostgres
 from storage.server_address import ServerAddress, address_of
 from storage.setup import set_up_database
 
 DATABASE = "tellergate"
+
+
+def make_embedded(settings: Settings) -> EmbeddedPostgres:
+    """Lay out the embedded server with its archive; nothing is started."""
+    return EmbeddedPostgres(
+        home=settings.var_dir / "pg",
+        secrets_dir=settings.secrets_dir,
+        wal_dir=wal_dir_of(settings.backup_dir),
+        archive_timeout_s=settings.wal_archive_timeout_s,
+    )
 
 
 class Database:
@@ -20,7 +31,7 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         outside = settings.database_dsn is not None
-        self._embedded = None if outside else EmbeddedPostgres(home=settings.var_dir / "pg", secrets_dir=settings.secrets_dir)
+        self._embedded = None if outside else make_embedded(settings)
 
     @property
     def is_embedded(self) -> bool:

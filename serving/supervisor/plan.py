@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from serving.bank.access import BankAccess
 from serving.launch import HOLDS_CONTEXT_KEY, PEERS_OF, ROLES_OF, NamedModel, ProcessConfig, ProcessName
-from serving.settings import ROOT_DIR, Settings, make_child_environment
+from serving.settings import ROOT_DIR, Settings, make_bank_access, make_child_environment
 from serving.supervisor.parts import PartSpec, answers_http
 from storage.roles import read_role_password
 from storage.server_address import ServerAddress
@@ -75,6 +76,7 @@ class _Plan:
             context_key_hex=self._context_key() if name in HOLDS_CONTEXT_KEY else None,
             chat=self.endpoints.chat if name == "agents" else None,
             embeddings=self.endpoints.embeddings if name in ("agents", "jobs") else None,
+            bank=make_bank_access(settings) if name == "jobs" else BankAccess(),
             host=settings.host,
             port=settings.port,
             cookie_secure=settings.cookie_secure,

@@ -11,24 +11,37 @@ VALUES (
 );
 
 -- name: find_event
--- One event of the tenant.
+-- One event of the tenant: a row of the log, or a transfer, which is its own event.
 SELECT * FROM core.events
+WHERE event_id = %(event_id)s
+UNION ALL
+SELECT * FROM ledger.transfer_events
 WHERE event_id = %(event_id)s;
 
 -- name: list_events_of
--- What happened to one subject.
+-- What happened to one subject. `transfer_id` is there when the subject is a transfer.
 SELECT * FROM core.events
 WHERE subject = %(subject)s
+UNION ALL
+SELECT * FROM ledger.transfer_events
+WHERE event_id = %(transfer_id)s::UUID
 ORDER BY recorded_at, event_id;
 
 -- name: list_events
--- The log in its order.
+-- The log in its order. The lateral parts look each event up by its key; a union of the whole would be computed whole.
 SELECT
     events.*,
     positions.position,
     positions.leaf_hash
 FROM core.event_positions AS positions
-INNER JOIN core.events AS events USING (tenant_id, event_id)
+CROSS JOIN
+    LATERAL (
+        SELECT * FROM core.events
+        WHERE event_id = positions.event_id
+        UNION ALL
+        SELECT * FROM ledger.transfer_events
+        WHERE event_id = positions.event_id
+    ) AS events
 WHERE positions.position > %(after_position)s
 ORDER BY positions.position
 LIMIT %(limit)s;
@@ -51,13 +64,29 @@ ORDER BY tenant_id;
 SELECT PG_ADVISORY_XACT_LOCK(HASHTEXTEXTENDED('tellergate.sequence.' || core.current_tenant(), 0));
 
 -- name: take_unsequenced
--- The condition on the tenant is no repetition: role gate sees the waiting list across tenants.
-SELECT events.*
-FROM core.events_unsequenced AS waiting
-INNER JOIN core.events AS events USING (tenant_id, event_id)
-WHERE waiting.tenant_id = (SELECT core.current_tenant())
-ORDER BY waiting.ordinal
-LIMIT %(limit)s;
+-- The condition on the tenant is no repetition: role gate sees the waiting list across tenants. The list is cut first, so that
+-- a long one costs no more than a short one.
+SELECT
+    waiting.ordinal,
+    events.*
+FROM (
+    SELECT
+        ordinal,
+        event_id
+    FROM core.events_unsequenced
+    WHERE tenant_id = (SELECT core.current_tenant())
+    ORDER BY ordinal
+    LIMIT %(limit)s
+) AS waiting
+CROSS JOIN
+    LATERAL (
+        SELECT * FROM core.events
+        WHERE event_id = waiting.event_id
+        UNION ALL
+        SELECT * FROM ledger.transfer_events
+        WHERE event_id = waiting.event_id
+    ) AS events
+ORDER BY waiting.ordinal;
 
 -- name: next_position
 -- One after the last.
@@ -74,7 +103,7 @@ WITH placements AS (
 
 placed AS (
     DELETE FROM core.events_unsequenced
-    WHERE tenant_id = (SELECT core.current_tenant()) AND event_id IN (SELECT event_id FROM placements)
+    WHERE tenant_id = (SELECT core.current_tenant()) AND ordinal = ANY(%(ordinals)s::BIGINT[])
 )
 
 INSERT INTO core.event_positions (tenant_id, position, event_id, leaf_hash)

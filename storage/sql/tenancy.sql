@@ -2,6 +2,10 @@
 -- TRUE: gone at the end of the transaction, so a pooled connection carries it nowhere.
 SELECT SET_CONFIG('tellergate.context', %(context)s, TRUE);
 
+-- name: set_session_context
+-- FALSE: stays with the session; whoever sets it clears it.
+SELECT SET_CONFIG('tellergate.context', %(context)s, FALSE);
+
 -- name: delete_context_keys
 -- The key is replaced whole.
 DELETE FROM core.context_keys;

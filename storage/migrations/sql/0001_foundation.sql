@@ -6,7 +6,8 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC;
 -- On a managed server an administrator may have to make these two beforehand.
 CREATE SCHEMA IF NOT EXISTS extensions;
 CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA extensions;
-GRANT USAGE ON SCHEMA extensions TO edge, vault, ai, gate, executor, jobs, auditor, core_owner, vault_owner, ledger_owner, gate_owner;
+GRANT USAGE ON SCHEMA extensions
+TO edge, vault, ai, gate, executor, importer, jobs, auditor, core_owner, vault_owner, ledger_owner, ledger_writer, gate_owner;
 
 CREATE SCHEMA core AUTHORIZATION core_owner;
 CREATE SCHEMA ai AUTHORIZATION core_owner;
@@ -21,11 +22,12 @@ CREATE SCHEMA gate AUTHORIZATION gate_owner;
 ALTER DEFAULT PRIVILEGES FOR ROLE core_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE vault_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE ledger_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE ledger_writer REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE gate_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 
 SET LOCAL ROLE core_owner;
 
-GRANT USAGE ON SCHEMA core TO edge, vault, gate, executor, jobs, auditor, vault_owner, ledger_owner, gate_owner;
+GRANT USAGE ON SCHEMA core TO edge, vault, gate, executor, importer, jobs, auditor, vault_owner, ledger_owner, ledger_writer, gate_owner;
 
 -- Which files built this schema: a process compares them with its own files when it starts.
 CREATE TABLE core.schema_files (
@@ -34,7 +36,7 @@ CREATE TABLE core.schema_files (
     applied_at TIMESTAMPTZ NOT NULL DEFAULT CLOCK_TIMESTAMP()
 );
 GRANT USAGE ON SCHEMA core TO ai;
-GRANT SELECT ON core.schema_files TO edge, vault, ai, gate, executor, jobs, auditor;
+GRANT SELECT ON core.schema_files TO edge, vault, ai, gate, executor, importer, jobs, auditor;
 
 -- Tenancy ---------------------------------------------------------------------------------------------------------------------
 
@@ -80,7 +82,7 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION core.current_tenant()
-TO edge, vault, ai, gate, executor, jobs, auditor, vault_owner, ledger_owner, gate_owner;
+TO edge, vault, ai, gate, executor, importer, jobs, auditor, vault_owner, ledger_owner, ledger_writer, gate_owner;
 
 -- One call makes a table a tenant table. The sub-select makes the check run once a query and not once a row.
 CREATE PROCEDURE core.protect_tenant_table(target REGCLASS)
@@ -96,6 +98,28 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON PROCEDURE core.protect_tenant_table(REGCLASS) TO vault_owner, ledger_owner, gate_owner;
+
+-- As above for the tables that every posting touches. `ledger_writer` owns functions and cannot log in; each of its functions
+-- verifies the context once and notes the tenant for the transaction, so that no statement pays for the check again.
+-- What a caller puts into that setting himself is overwritten before the first statement that reads it.
+CREATE PROCEDURE core.protect_posting_table(target REGCLASS)
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', target);
+    EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', target);
+    EXECUTE format(
+        'CREATE POLICY tenant_only ON %s TO edge, vault, ai, gate, executor, importer, jobs, auditor, core_owner, vault_owner,'
+        ' ledger_owner, gate_owner USING (tenant_id = (SELECT core.current_tenant()))'
+        ' WITH CHECK (tenant_id = (SELECT core.current_tenant()))', target
+    );
+    EXECUTE format(
+        'CREATE POLICY verified_tenant ON %s TO ledger_writer USING (tenant_id = current_setting(''tellergate.tenant'', TRUE))'
+        ' WITH CHECK (tenant_id = current_setting(''tellergate.tenant'', TRUE))', target
+    );
+END
+$$;
+GRANT EXECUTE ON PROCEDURE core.protect_posting_table(REGCLASS) TO ledger_owner, gate_owner;
 
 -- For tables that only grow: refuses UPDATE, DELETE and TRUNCATE to everyone, the owner and the superuser included.
 CREATE FUNCTION core.refuse_change() RETURNS TRIGGER
@@ -152,10 +176,11 @@ CREATE TABLE core.events_unsequenced (
     -- In order of insertion, whatever the times say: a cause that committed before its effect was written has the lower one.
     ordinal BIGINT GENERATED ALWAYS AS IDENTITY,
     event_id UUID NOT NULL,
-    PRIMARY KEY (tenant_id, ordinal)
+    PRIMARY KEY (ordinal, tenant_id)
 );
 
 -- The gap-free order of a tenant's events, from 0: the position is the index of the leaf in the receipt tree.
+-- No foreign key: an event is a row of core.events or a transfer, which is its own event (`ledger.transfer_events`).
 CREATE TABLE core.event_positions (
     tenant_id TEXT NOT NULL,
     position BIGINT NOT NULL CHECK (position >= 0),
@@ -163,8 +188,7 @@ CREATE TABLE core.event_positions (
     leaf_hash BYTEA NOT NULL CHECK (OCTET_LENGTH(leaf_hash) = 32),
     sequenced_at TIMESTAMPTZ NOT NULL DEFAULT CLOCK_TIMESTAMP(),
     PRIMARY KEY (tenant_id, position),
-    UNIQUE (tenant_id, event_id),
-    FOREIGN KEY (tenant_id, event_id) REFERENCES core.events
+    UNIQUE (tenant_id, event_id)
 );
 
 -- With definer's rights, so that a role that may append needs no right on the waiting list.
@@ -197,7 +221,7 @@ $$;
 CREATE TRIGGER refuse_gap BEFORE INSERT ON core.event_positions FOR EACH ROW EXECUTE FUNCTION core.refuse_gap();
 
 CALL core.protect_tenant_table('core.events');
-CALL core.protect_tenant_table('core.events_unsequenced');
+CALL core.protect_posting_table('core.events_unsequenced');
 CALL core.protect_tenant_table('core.event_positions');
 CALL core.protect_append_only_table('core.events');
 CALL core.protect_append_only_table('core.event_positions');
@@ -205,7 +229,8 @@ CALL core.protect_append_only_table('core.event_positions');
 CREATE POLICY waiting_tenants ON core.events_unsequenced FOR SELECT TO gate USING (TRUE);
 
 GRANT SELECT ON core.events, core.event_positions TO edge, gate, executor, jobs, auditor;
-GRANT INSERT ON core.events TO edge, gate, executor, jobs, vault_owner, ledger_owner, gate_owner;
+GRANT INSERT ON core.events TO edge, gate, executor, jobs, vault_owner, ledger_owner, ledger_writer, gate_owner;
+GRANT INSERT ON core.events_unsequenced TO ledger_writer;
 GRANT SELECT, DELETE ON core.events_unsequenced TO gate;
 GRANT INSERT ON core.event_positions TO gate;
 
@@ -261,7 +286,7 @@ CREATE TRIGGER refuse_outbox_step BEFORE UPDATE ON core.outbox FOR EACH ROW EXEC
 
 CALL core.protect_tenant_table('core.outbox');
 GRANT SELECT ON core.outbox TO edge, gate, executor, jobs, auditor;
-GRANT INSERT ON core.outbox TO executor, ledger_owner, gate_owner;
+GRANT INSERT ON core.outbox TO executor, ledger_owner, ledger_writer, gate_owner;
 GRANT UPDATE (state, attempts, failure, changed_at) ON core.outbox TO jobs;
 
 -- Registry --------------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
--- The gate's tables: decisions, their consumption, reviews and approvals, policy bundles, and the nodes of the receipt log.
+-- The gate's tables: decisions, what they authorize, reviews and approvals, policy bundles, and the nodes of the receipt log.
 -- Everything here is written once. Rights: role gate writes, everyone else reads, and only the ledger's function consumes.
 
 SET LOCAL ROLE gate_owner;
@@ -56,6 +56,8 @@ CREATE TABLE gate.decisions (
     amount_minor BIGINT NOT NULL,
     currency TEXT NOT NULL,
     transfer_digest BYTEA CHECK (OCTET_LENGTH(transfer_digest) = 32),
+    -- The one transfer that this decision can cause.
+    transfer_id UUID,
     reasons JSONB NOT NULL,
     origins JSONB NOT NULL,
     facts JSONB NOT NULL,
@@ -78,6 +80,7 @@ CREATE TABLE gate.decisions (
     -- The chain of a proposal is a line: one first decision, at most one next of each.
     UNIQUE (tenant_id, previous_decision_id),
     UNIQUE (tenant_id, decision_id, proposal_id),
+    UNIQUE (tenant_id, transfer_id),
     FOREIGN KEY (tenant_id, previous_decision_id, proposal_id)
     REFERENCES gate.decisions (tenant_id, decision_id, proposal_id),
     CONSTRAINT decisions_id_of_previous CHECK (previous_decision_id <> decision_id),
@@ -101,7 +104,7 @@ CREATE TABLE gate.decisions (
         outcome <> 'allow' OR action_kind <> 'refund'
         OR (
             transaction_id IS NOT NULL AND customer_id IS NOT NULL AND account_id IS NOT NULL
-            AND transfer_digest IS NOT NULL AND amount_minor > 0
+            AND transfer_digest IS NOT NULL AND transfer_id IS NOT NULL AND amount_minor > 0
             AND action ?& ARRAY['tenant_id', 'proposal_id', 'kind', 'transaction_id', 'customer_id', 'account_id', 'amount_minor', 'currency']
         )
     )
@@ -112,18 +115,20 @@ CREATE INDEX decisions_by_transaction ON gate.decisions (tenant_id, transaction_
 CREATE INDEX decisions_by_customer ON gate.decisions (tenant_id, customer_id, decided_at) WHERE customer_id IS NOT NULL;
 CREATE INDEX decisions_allowed ON gate.decisions (tenant_id, expires_at) WHERE outcome = 'allow';
 
--- Written by ledger.execute_refund alone, in the transaction of the posting. One row per decision, and one per proposal.
-CREATE TABLE gate.consumptions (
+-- What may be posted now: one row for each transfer that a live decision allows, bound to it by a digest over all that it says.
+-- The posting deletes it in its own transaction, and so does the decision that supersedes: one of the two comes first, by the lock
+-- on the row, never both. `recorded_at` is the server's stamp: a caller who lies about `now` cannot revive anything.
+CREATE TABLE gate.authorizations (
     tenant_id TEXT NOT NULL,
-    decision_id TEXT NOT NULL,
-    proposal_id TEXT NOT NULL,
     transfer_id UUID NOT NULL,
-    consumed_at TIMESTAMPTZ NOT NULL,
-    PRIMARY KEY (tenant_id, decision_id),
-    UNIQUE (tenant_id, proposal_id),
-    UNIQUE (tenant_id, transfer_id, decision_id),
-    FOREIGN KEY (tenant_id, decision_id, proposal_id) REFERENCES gate.decisions (tenant_id, decision_id, proposal_id)
+    decision_id UUID NOT NULL,
+    digest BYTEA NOT NULL CHECK (OCTET_LENGTH(digest) = 32),
+    valid_from TIMESTAMPTZ NOT NULL,
+    valid_until TIMESTAMPTZ NOT NULL CHECK (valid_until > valid_from AND valid_until <= valid_from + INTERVAL '60 seconds'),
+    recorded_at TIMESTAMPTZ NOT NULL DEFAULT CLOCK_TIMESTAMP(),
+    PRIMARY KEY (transfer_id, tenant_id)
 );
+CREATE INDEX authorizations_by_decision ON gate.authorizations (decision_id, tenant_id);
 
 -- `state_digest` is over the facts the reviewer saw; the gate compares it when the approval arrives.
 CREATE TABLE gate.reviews (
@@ -188,26 +193,114 @@ CREATE TABLE gate.checkpoints (
 
 -- Guards ----------------------------------------------------------------------------------------------------------------------
 
--- Held by whoever executes or supersedes a decision of the proposal: one of the two comes first, never both.
-CREATE FUNCTION gate.lock_proposal(p_tenant_id TEXT, p_proposal_id TEXT) RETURNS VOID
-LANGUAGE SQL
+-- A decision id as the ledger stores it: 16 bytes, no prefix.
+CREATE FUNCTION gate.uuid_of(p_decision_id TEXT) RETURNS UUID
+LANGUAGE SQL IMMUTABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog
-AS $$ SELECT PG_ADVISORY_XACT_LOCK(HASHTEXTEXTENDED('gate.proposal|' || p_tenant_id || '|' || p_proposal_id, 0)) $$;
+AS $$ SELECT SUBSTR(p_decision_id, 5)::UUID $$;
 
-CREATE FUNCTION gate.refuse_after_execution() RETURNS TRIGGER
-LANGUAGE plpgsql
+-- Which accounts an action moves money between; no row for a kind that cannot be executed. `code` is domain.transfer's.
+CREATE FUNCTION gate.plan_transfer(
+    p_action_kind TEXT, p_account_id TEXT, p_currency TEXT, OUT debit TEXT, OUT credit TEXT, OUT code SMALLINT
+) RETURNS SETOF RECORD
+LANGUAGE SQL IMMUTABLE PARALLEL SAFE ROWS 1
 SET search_path = pg_catalog
 AS $$
+    SELECT plans.house || p_currency, 'customer:' || p_account_id, plans.code
+    FROM (VALUES ('refund', 'house:refunds:', 1::SMALLINT)) AS plans (action_kind, house, code)
+    WHERE plans.action_kind = p_action_kind AND p_account_id IS NOT NULL
+$$;
+
+-- The decision that goes on with a chain takes back what the one before allowed, and is refused when money has moved already.
+CREATE FUNCTION gate.supersede() RETURNS TRIGGER
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
 BEGIN
-    PERFORM gate.lock_proposal(new.tenant_id, new.proposal_id);
-    IF EXISTS (SELECT FROM gate.consumptions WHERE tenant_id = new.tenant_id AND proposal_id = new.proposal_id) THEN
+    DELETE FROM gate.authorizations WHERE tenant_id = new.tenant_id AND decision_id = gate.uuid_of(new.previous_decision_id);
+    IF EXISTS (
+        SELECT FROM gate.decisions AS earlier
+        INNER JOIN ledger.transfers ON earlier.tenant_id = transfers.tenant_id AND earlier.transfer_id = transfers.transfer_id
+        WHERE earlier.tenant_id = new.tenant_id AND earlier.proposal_id = new.proposal_id AND transfers.kind <> 2
+    ) THEN
         RAISE EXCEPTION 'proposal %: already executed, no further decision', new.proposal_id USING ERRCODE = '23514';
     END IF;
     RETURN new;
 END
 $$;
-CREATE TRIGGER refuse_after_execution BEFORE INSERT ON gate.decisions
-FOR EACH ROW WHEN (new.previous_decision_id IS NOT NULL) EXECUTE FUNCTION gate.refuse_after_execution();
+CREATE TRIGGER supersede BEFORE INSERT ON gate.decisions
+FOR EACH ROW WHEN (new.previous_decision_id IS NOT NULL) EXECUTE FUNCTION gate.supersede();
+
+-- An allow that names its transfer authorizes it, in the same transaction; the digest comes from the row itself.
+CREATE FUNCTION gate.authorize() RETURNS TRIGGER
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    INSERT INTO gate.authorizations (tenant_id, transfer_id, decision_id, digest, valid_from, valid_until)
+    SELECT
+        new.tenant_id, new.transfer_id, gate.uuid_of(new.decision_id),
+        ledger.digest_of_transfer(
+            new.tenant_id, new.transfer_id, 1::SMALLINT, plan.debit, plan.credit, new.amount_minor, new.currency, plan.code,
+            NULL, NULL, 0::SMALLINT
+        ),
+        new.decided_at, new.expires_at
+    FROM gate.plan_transfer(new.action_kind, new.account_id, new.currency) AS plan;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER authorize AFTER INSERT ON gate.decisions
+FOR EACH ROW WHEN (new.outcome = 'allow' AND new.transfer_id IS NOT NULL) EXECUTE FUNCTION gate.authorize();
+
+-- Only a decision that lets something happen authorizes, and an id that the ledger has answered for good is never authorized again.
+CREATE FUNCTION gate.refuse_authorization() RETURNS TRIGGER
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM (SELECT DISTINCT tenant_id, decision_id FROM added) AS named
+        WHERE NOT EXISTS (
+            SELECT FROM gate.decisions
+            WHERE decisions.tenant_id = named.tenant_id AND decisions.outcome IN ('allow', 'hold')
+                AND decisions.decision_id = 'dec_' || REPLACE(named.decision_id::TEXT, '-', '')
+                AND NOT EXISTS (
+                    SELECT FROM gate.decisions AS later
+                    WHERE later.tenant_id = decisions.tenant_id AND later.previous_decision_id = decisions.decision_id
+                )
+        )
+    ) THEN
+        RAISE EXCEPTION 'authorization: no decision that allows it' USING ERRCODE = '23503';
+    END IF;
+    -- LIMIT keeps each of these a look-up by key, however many rows were added.
+    IF EXISTS (
+        SELECT FROM added
+        CROSS JOIN LATERAL (
+            (
+                SELECT transfer_id FROM ledger.transfers
+                WHERE transfers.tenant_id = added.tenant_id AND transfers.transfer_id = added.transfer_id LIMIT 1
+            )
+            UNION ALL
+            (
+                SELECT transfer_id FROM ledger.refusals
+                WHERE refusals.tenant_id = added.tenant_id AND refusals.transfer_id = added.transfer_id LIMIT 1
+            )
+        ) AS used
+    ) THEN
+        RAISE EXCEPTION 'authorization: the transfer id was used' USING ERRCODE = '23505';
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER refuse_authorization AFTER INSERT ON gate.authorizations
+REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION gate.refuse_authorization();
+CALL core.protect_posting_table('gate.authorizations');
+
+-- What was executed, by decision. The transfer is the consumption: its id is the decision's, and the key takes it once.
+CREATE VIEW gate.consumptions WITH (security_barrier) AS
+SELECT decisions.tenant_id, decisions.decision_id, decisions.proposal_id, transfers.transfer_id, transfers.recorded_at AS consumed_at
+FROM gate.decisions
+INNER JOIN ledger.transfers ON decisions.tenant_id = transfers.tenant_id AND decisions.transfer_id = transfers.transfer_id;
 
 CREATE FUNCTION gate.refuse_reopening() RETURNS TRIGGER
 LANGUAGE plpgsql
@@ -226,7 +319,7 @@ DECLARE
     v_name REGCLASS;
 BEGIN
     FOREACH v_name IN ARRAY ARRAY[
-        'gate.policy_bundles', 'gate.decisions', 'gate.consumptions', 'gate.reviews', 'gate.approvals', 'gate.log_nodes', 'gate.checkpoints'
+        'gate.policy_bundles', 'gate.decisions', 'gate.reviews', 'gate.approvals', 'gate.log_nodes', 'gate.checkpoints'
     ]::REGCLASS [] LOOP
         CALL core.protect_tenant_table(v_name);
         IF v_name <> 'gate.reviews'::REGCLASS THEN
@@ -238,22 +331,24 @@ $$;
 
 -- Rights ----------------------------------------------------------------------------------------------------------------------
 
-GRANT USAGE ON SCHEMA gate TO gate, executor, edge, jobs, auditor, ledger_owner;
-GRANT EXECUTE ON FUNCTION gate.digest_of_flat(JSONB) TO gate, ledger_owner, auditor;
-GRANT EXECUTE ON FUNCTION gate.digest_of_refund(TEXT, TEXT, TEXT, TEXT, BIGINT, TEXT) TO gate, ledger_owner, auditor;
-GRANT EXECUTE ON FUNCTION gate.lock_proposal(TEXT, TEXT) TO gate, ledger_owner;
+GRANT USAGE ON SCHEMA gate TO gate, executor, edge, jobs, auditor, ledger_owner, ledger_writer;
+GRANT EXECUTE ON FUNCTION gate.digest_of_flat(JSONB) TO gate, ledger_writer, auditor;
+GRANT EXECUTE ON FUNCTION gate.digest_of_refund(TEXT, TEXT, TEXT, TEXT, BIGINT, TEXT) TO gate, ledger_writer, auditor;
+GRANT EXECUTE ON FUNCTION gate.uuid_of(TEXT), gate.plan_transfer(TEXT, TEXT, TEXT) TO gate, ledger_owner, ledger_writer, jobs, auditor;
 GRANT SELECT ON
 gate.policy_bundles, gate.decisions, gate.consumptions, gate.reviews, gate.approvals, gate.log_nodes, gate.checkpoints
 TO gate, auditor;
-GRANT SELECT ON gate.decisions, gate.consumptions TO executor, ledger_owner;
-GRANT INSERT ON gate.consumptions TO ledger_owner;
-GRANT REFERENCES ON gate.consumptions TO ledger_owner;
+GRANT SELECT ON gate.decisions, gate.consumptions TO executor, ledger_owner, ledger_writer, jobs;
+-- The gate authorizes without the server's stamp; the functions that post take what they use.
+GRANT INSERT (tenant_id, transfer_id, decision_id, digest, valid_from, valid_until) ON gate.authorizations TO gate;
+GRANT SELECT ON gate.authorizations TO gate, jobs, auditor, ledger_owner;
+GRANT SELECT, UPDATE, DELETE ON gate.authorizations TO ledger_writer;
 GRANT INSERT ON gate.policy_bundles, gate.reviews, gate.approvals, gate.log_nodes, gate.checkpoints TO gate;
 GRANT UPDATE (state, closed_at) ON gate.reviews TO gate;
 -- Without `recorded_at`, which only the server writes.
 GRANT INSERT (
     tenant_id, decision_id, proposal_id, previous_decision_id, approval_id, outcome, action, action_digest, action_kind, transaction_id,
-    customer_id, account_id, amount_minor, currency, transfer_digest, reasons, origins, facts, facts_digest, score, score_reasons,
+    customer_id, account_id, amount_minor, currency, transfer_digest, transfer_id, reasons, origins, facts, facts_digest, score, score_reasons,
     score_ref, policy_bundle_sha256, policy_version, engine_version, prompt_id, prompt_sha256, model, operator_id, decided_at,
     expires_at, event_id
 ) ON gate.decisions TO gate;

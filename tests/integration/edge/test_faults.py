@@ -11,7 +11,7 @@ from tests.integration.edge.scripted_agents import TurnSeen, done, sentence
 from tests.integration.edge.test_access import console
 from tests.integration.edge.world import ANA, EdgeWorld, answer_double_charge
 
-POSTINGS = "SELECT count(*) FROM core.events WHERE event_type = 'ledger.transfer_posted'"
+POSTINGS = "SELECT count(*) FROM ledger.transfer_events WHERE event_type = 'ledger.transfer_posted'"
 
 
 def test_agents_down(world: EdgeWorld) -> None:

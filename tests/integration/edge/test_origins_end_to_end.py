@@ -10,7 +10,7 @@ import pytest
 from tests.integration.edge.scripted_agents import TurnSeen, done
 from tests.integration.edge.world import EdgeWorld
 
-POSTINGS = "SELECT count(*) FROM core.events WHERE event_type = 'ledger.transfer_posted'"
+POSTINGS = "SELECT count(*) FROM ledger.transfer_events WHERE event_type = 'ledger.transfer_posted'"
 _PAID = ["within_policy"]
 
 

@@ -44,7 +44,7 @@ def test_approve_posts_once(world: EdgeWorld) -> None:
     again = cleo.post(f"/proposals/{review['proposal_id']}/verdict", data=form, headers={"HX-Request": "true"})
     assert "Posted EUR 618.00" in again.text
     assert "Nothing waits for you" in cleo.get("/approvals").text
-    assert world.rows("SELECT count(*) FROM core.events WHERE event_type = 'ledger.transfer_posted'") == [(1,)]
+    assert world.rows("SELECT count(*) FROM ledger.transfer_events WHERE event_type = 'ledger.transfer_posted'") == [(1,)]
 
 
 def test_refuse_needs_words_and_posts_nothing(world: EdgeWorld) -> None:
@@ -56,7 +56,7 @@ def test_refuse_needs_words_and_posts_nothing(world: EdgeWorld) -> None:
     assert "Say why you refuse" in silent.text
     refused = cleo.post(f"/proposals/{review['proposal_id']}/verdict", data={**form, "reason": "Refunded by the carrier."})
     assert "An approver refused it." in refused.text
-    assert world.rows("SELECT count(*) FROM core.events WHERE event_type = 'ledger.transfer_posted'") == [(0,)]
+    assert world.rows("SELECT count(*) FROM ledger.transfer_events WHERE event_type = 'ledger.transfer_posted'") == [(0,)]
 
 
 def test_who_proposed_has_no_buttons_and_is_refused(world: EdgeWorld) -> None:
@@ -91,7 +91,7 @@ def test_other_roles_and_other_digests_are_refused(world: EdgeWorld) -> None:
     changed = world.sign_in("cleo").post(path, json={"action_digest": "0" * 64})
     assert (changed.status_code, changed.json()["code"]) == (409, "action_digest_mismatch")
     assert world.sign_in("ira").get("/api/v1/reviews").json()["items"][0]["review"]["review_id"] == review["review_id"]
-    assert world.rows("SELECT count(*) FROM core.events WHERE event_type = 'ledger.transfer_posted'") == [(0,)]
+    assert world.rows("SELECT count(*) FROM ledger.transfer_events WHERE event_type = 'ledger.transfer_posted'") == [(0,)]
 
 
 def test_the_decision_page_and_the_receipt(world: EdgeWorld, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from domain.ids import make_id
 from domain.proposal import Action, ActionKind
 from ledger.posting import post_refund
 from ledger.results import Execution
-from ledger.transfer_digest import digest_refund
+from ledger.transfer_digest import derive_transfer_id, digest_refund
 from storage.events import append_event
 from tests.conftest import ConnAs, Tenant
 
@@ -52,6 +52,11 @@ class Scene:
         self.executor = self.conn_as("executor", self.tenant)
         self.edge = self.conn_as("edge", self.tenant)
         self.add_account(CUSTOMER, ACCOUNT)
+
+    def close(self) -> None:
+        """Give the connections back, where one test makes many scenes."""
+        for connection in (self.gate, self.executor, self.edge):
+            connection.close()
 
     def add_account(self, customer_id: str, account_id: str, currency: str = "EUR") -> None:
         """Write a customer with an account, as ingest does."""
@@ -136,6 +141,7 @@ class Scene:
             "amount_minor": action.amount_minor,
             "currency": action.currency,
             "transfer_digest": digest_refund(action, decision_id),
+            "transfer_id": derive_transfer_id(decision_id),
             **{name: Jsonb([]) for name in ("reasons", "origins", "score_reasons")},
             "facts": Jsonb({}),
             "facts_digest": digest_of({}),
@@ -194,7 +200,7 @@ class Scene:
     def execute(self, decision_id: str, *, now: datetime = NOW, transfer_id: UUID | None = None) -> Execution:
         """Execute as role executor, in one transaction."""
         with self.executor.transaction():
-            return post_refund(self.executor, decision_id, transfer_id=transfer_id or uuid4(), now=now)
+            return post_refund(self.executor, decision_id, transfer_id=transfer_id or derive_transfer_id(decision_id), now=now)
 
     def make_event(self, event_type: str, subject: str, data: dict[str, Any], at: datetime, **attributes: Any) -> Event:
         """Make an event of the gate."""

@@ -6,18 +6,20 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from uuid import uuid4
 
 import psycopg
 import pytest
 
 from domain.ids import InvalidId
-from gates.execution import derive_transfer_id, execute_decision
-from ledger.balances import find_balances, list_drift, list_trial_balance
+from gates.execution import execute_decision
+from ledger.balances import find_balances, list_trial_balance
 from ledger.posting import post_refund
 from ledger.results import Execution, ExecutionCode
+from ledger.transfer_digest import derive_transfer_id
+from storage.events import find_event
 from storage.pools import open_pool
 from tests.conftest import Database
+from tests.integration.ledger.books import find_faults
 from tests.integration.ledger.scene import ACCOUNT, NOW, Scene
 
 
@@ -29,21 +31,26 @@ def _read_one(scene: Scene, query: str) -> tuple[object, ...]:
 
 def test_an_allowed_refund_is_posted_with_everything_that_belongs_to_it(scene: Scene) -> None:
     decision = scene.decide(scene.add_charge(4990))
-    transfer_id = uuid4()
-    execution = scene.execute(decision.decision_id, transfer_id=transfer_id)
+    transfer_id = derive_transfer_id(decision.decision_id)
+    execution = scene.execute(decision.decision_id)
 
     assert execution.code is ExecutionCode.POSTED
     posting = execution.posting
     assert posting is not None
     assert (posting.transfer_id, posting.amount_minor, posting.currency) == (transfer_id, 4990, "EUR")
     assert (posting.debit, posting.credit) == ("house:refunds:EUR", f"customer:{ACCOUNT}")
-    assert (posting.debit_balance_after_minor, posting.credit_balance_after_minor) == (-4990, 4990)
-    assert (posting.debit_version, posting.credit_version, posting.posted_at) == (1, 1, NOW)
+    # The house's side is rolled up: its balance is never after one posting, and its version only orders.
+    assert (posting.debit_balance_after_minor, posting.credit_balance_after_minor) == (None, 4990)
+    assert (posting.credit_version, posting.posted_at, posting.event_id) == (1, NOW, transfer_id)
 
-    event = _read_one(scene, "SELECT event_id, amount_minor, data FROM core.events WHERE event_type = 'ledger.transfer_posted'")
-    assert event[:2] == (transfer_id, 4990)
-    assert event[2] == {
+    event = find_event(scene.executor, f"evt_{transfer_id.hex}")
+    assert event is not None
+    assert (event.event_type, event.subject, event.amount_minor) == ("ledger.transfer_posted", f"tfr_{transfer_id.hex}", 4990)
+    assert event.data == {
         "transfer_id": f"tfr_{transfer_id.hex}",
+        "kind": "posted",
+        "code": "refund",
+        "target_id": None,
         "decision_id": decision.decision_id,
         "decision_event_id": decision.event.event_id,
         "proposal_id": decision.proposal_id,
@@ -54,8 +61,8 @@ def test_an_allowed_refund_is_posted_with_everything_that_belongs_to_it(scene: S
         "amount_minor": 4990,
         "currency": "EUR",
         "debit": "house:refunds:EUR",
-        "debit_version": 1,
-        "debit_balance_after_minor": -4990,
+        "debit_version": posting.debit_version,
+        "debit_balance_after_minor": None,
         "credit": f"customer:{ACCOUNT}",
         "credit_version": 1,
         "credit_balance_after_minor": 4990,
@@ -63,15 +70,17 @@ def test_an_allowed_refund_is_posted_with_everything_that_belongs_to_it(scene: S
     assert _read_one(scene, "SELECT kind, reference, state FROM core.outbox") == ("refund", decision.decision_id, "pending")
     assert _read_one(scene, "SELECT decision_id, transfer_id FROM gate.consumptions") == (decision.decision_id, transfer_id)
     assert _read_one(scene, "SELECT charged_minor, refunded_minor FROM ledger.refund_totals") == (4990, 4990)
+    waiting = "SELECT COUNT(*) FROM core.events_unsequenced WHERE tenant_id = %s AND event_id = %s"
+    assert scene.gate.execute(waiting, [scene.tenant.tenant_id, transfer_id]).fetchone() == (1,)
+    assert find_faults(scene.admin, scene.tenant.tenant_id) == {}
 
 
 def test_a_repeat_gives_the_stored_answer_and_moves_nothing(scene: Scene) -> None:
     first = scene.decide(scene.add_charge(4990))
-    transfer_id = uuid4()
-    posted = scene.execute(first.decision_id, transfer_id=transfer_id)
+    posted = scene.execute(first.decision_id)
     scene.execute(scene.decide(scene.add_charge(100), 100).decision_id)
     # Long after the decision expired: it was posted while it lived.
-    again = scene.execute(first.decision_id, transfer_id=transfer_id, now=NOW + timedelta(days=1))
+    again = scene.execute(first.decision_id, now=NOW + timedelta(days=1))
     assert again.code is ExecutionCode.ALREADY_POSTED
     assert again.posting == posted.posting
     assert [line.credits_posted_minor for line in list_trial_balance(scene.executor)] == [5090]
@@ -95,10 +104,11 @@ def test_balances_versions_and_trial_balance_add_up(scene: Scene) -> None:
         ("EUR", 4350, 4350),
         ("JPY", 1290, 1290),
     ]
-    assert list_drift(scene.executor) == []
+    assert find_faults(scene.admin, scene.tenant.tenant_id) == {}
+    # The check itself can fail.
     scene.admin.execute("UPDATE ledger.accounts SET credits_posted_minor = 1 WHERE tenant_id = %s AND code = 'house:refunds:EUR'",
                         [scene.tenant.tenant_id])  # fmt: skip
-    assert list_drift(scene.executor) == [("house:refunds:EUR", "EUR")]
+    assert list(find_faults(scene.admin, scene.tenant.tenant_id).values()) == [["house:refunds:EUR"]]
 
 
 def test_parts_of_a_charge_are_refunded_up_to_the_charge_and_not_a_cent_more(scene: Scene) -> None:
@@ -119,7 +129,7 @@ def test_a_smaller_charge_in_the_banks_record_counts(scene: Scene) -> None:
 
 
 def _race(database: Database, scene: Scene, decision_ids: list[str]) -> list[Execution]:
-    """Execute all at the same moment, each on its own connection with its own transfer id."""
+    """Execute all at the same moment, each on its own connection, as a process does that knows the decision alone."""
     barrier = threading.Barrier(len(decision_ids))
     answers: list[Execution] = []
 
@@ -127,7 +137,7 @@ def _race(database: Database, scene: Scene, decision_ids: list[str]) -> list[Exe
         with psycopg.connect(database.dsn("executor")) as connection:
             connection.execute("SELECT SET_CONFIG('tellergate.context', %s, TRUE)", [scene.tenant.context("executor")])
             barrier.wait(timeout=10)
-            answers.append(post_refund(connection, decision_id, transfer_id=uuid4(), now=NOW))
+            answers.append(post_refund(connection, decision_id, transfer_id=derive_transfer_id(decision_id), now=NOW))
 
     threads = [threading.Thread(target=run, args=[decision_id]) for decision_id in decision_ids]
     for thread in threads:
@@ -140,7 +150,7 @@ def _race(database: Database, scene: Scene, decision_ids: list[str]) -> list[Exe
 def test_executors_that_race_on_one_decision_post_it_once(database: Database, scene: Scene) -> None:
     decision = scene.decide(scene.add_charge(4990))
     codes = [answer.code for answer in _race(database, scene, [decision.decision_id] * 6)]
-    assert sorted(codes) == [ExecutionCode.DECISION_CONSUMED] * 5 + [ExecutionCode.POSTED]
+    assert sorted(codes) == [ExecutionCode.ALREADY_POSTED] * 5 + [ExecutionCode.POSTED]
     assert _read_one(scene, "SELECT COUNT(*), SUM(amount_minor) FROM ledger.transfer_lines") == (1, 4990)
 
 
@@ -150,7 +160,7 @@ def test_decisions_that_race_on_one_charge_never_refund_more_than_it(database: D
     codes = [answer.code for answer in _race(database, scene, decisions)]
     assert sorted(codes) == [ExecutionCode.EXCEEDS_REFUNDABLE] * 4 + [ExecutionCode.POSTED] * 2
     assert _read_one(scene, "SELECT refunded_minor FROM ledger.refund_totals") == (800,)
-    assert list_drift(scene.executor) == []
+    assert find_faults(scene.admin, scene.tenant.tenant_id) == {}
 
 
 def _run_while_another_holds(scene: Scene, held: str, act: Callable[[], object]) -> object:
@@ -166,7 +176,7 @@ def _run_while_another_holds(scene: Scene, held: str, act: Callable[[], object])
     waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = CURRENT_DATABASE() AND wait_event_type = 'Lock'"
     thread = threading.Thread(target=run)
     with scene.executor.transaction():
-        assert post_refund(scene.executor, held, transfer_id=uuid4(), now=NOW).code is ExecutionCode.POSTED
+        assert post_refund(scene.executor, held, transfer_id=derive_transfer_id(held), now=NOW).code is ExecutionCode.POSTED
         thread.start()
         deadline = time.monotonic() + 10
         while scene.admin.execute(waiting).fetchone() == (0,):
@@ -181,6 +191,14 @@ def test_a_second_refund_of_a_charge_waits_for_the_first_and_counts_it(database:
     first, second = scene.decide(charge, 600).decision_id, scene.decide(charge, 600).decision_id
     answer = _run_while_another_holds(scene, first, lambda: _race(database, scene, [second])[0].code)
     assert answer is ExecutionCode.EXCEEDS_REFUNDABLE
+
+
+def test_a_second_executor_waits_for_the_first_and_gets_its_answer(database: Database, scene: Scene) -> None:
+    """Part of the charge is left: without the lock the second finds neither the transfer nor a reason against it."""
+    decision = scene.decide(scene.add_charge(1000), 100).decision_id
+    answer = _run_while_another_holds(scene, decision, lambda: _race(database, scene, [decision])[0])
+    assert isinstance(answer, Execution)
+    assert (answer.code, answer.posting is not None) == (ExecutionCode.ALREADY_POSTED, True)
 
 
 def test_a_later_decision_waits_for_the_execution_and_comes_too_late(scene: Scene) -> None:
@@ -213,7 +231,8 @@ def test_execute_decision_is_safe_to_repeat_without_a_memory(database: Database,
 def test_a_rollback_after_the_posting_takes_everything_back(scene: Scene) -> None:
     decision = scene.decide(scene.add_charge(4990))
     with scene.executor.transaction(force_rollback=True):
-        assert post_refund(scene.executor, decision.decision_id, transfer_id=uuid4(), now=NOW).code is ExecutionCode.POSTED
+        transfer_id = derive_transfer_id(decision.decision_id)
+        assert post_refund(scene.executor, decision.decision_id, transfer_id=transfer_id, now=NOW).code is ExecutionCode.POSTED
     for table in ("ledger.transfer_lines", "gate.consumptions", "core.outbox", "ledger.refund_totals", "ledger.account_balances"):
         assert _read_one(scene, f"SELECT COUNT(*) FROM {table}") == (0,), table
     assert scene.execute(decision.decision_id).code is ExecutionCode.POSTED

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
+from domain.ids import uuid_of
+from domain.transfer import TransferCode, TransferKind, TransferRequest, digest_transfer
 from ledger.results import Execution, ExecutionCode
+from ledger.transfer_digest import derive_transfer_id
 from tests.conftest import Tenant
+from tests.integration.ledger.books import find_faults
 from tests.integration.ledger.scene import ACCOUNT, NOW, Scene, Written
 
 _MOST = 2**53 - 1
@@ -27,7 +31,10 @@ _LADDER = [
     ExecutionCode.ACCOUNT_MISMATCH,
     ExecutionCode.CURRENCY_MISMATCH,
     ExecutionCode.EXCEEDS_REFUNDABLE,
+    ExecutionCode.REFUSED_BEFORE,
+    ExecutionCode.NOT_AUTHORIZED,
     ExecutionCode.ACCOUNT_CLOSED,
+    ExecutionCode.ACCOUNT_STOPPED,
     ExecutionCode.LIMIT_EXCEEDED,
     ExecutionCode.BALANCE_OUT_OF_RANGE,
 ]
@@ -47,9 +54,42 @@ def _execute_with(scene: Scene, faults: set[ExecutionCode]) -> Execution:
     decision = scene.decide(charge, 5000, **overrides)
     if ExecutionCode.DECISION_SUPERSEDED in faults:
         scene.decide(charge, 5000, previous=decision, outcome="deny")
+    if ExecutionCode.REFUSED_BEFORE in faults:
+        _refuse_for_good(scene, decision.decision_id)
+    if ExecutionCode.NOT_AUTHORIZED in faults:
+        transfer_id = derive_transfer_id(decision.decision_id)
+        scene.admin.execute("DELETE FROM gate.authorizations WHERE transfer_id = %s", [transfer_id])
     now = NOW + timedelta(seconds=60 if ExecutionCode.DECISION_EXPIRED in faults else 59)
-    transfer_id = _taken_transfer_id(scene) if ExecutionCode.TRANSFER_ID_TAKEN in faults else uuid4()
-    return scene.execute(decision.decision_id, now=now, transfer_id=transfer_id)
+    taken = _taken_transfer_id(scene) if ExecutionCode.TRANSFER_ID_TAKEN in faults else None
+    return scene.execute(decision.decision_id, now=now, transfer_id=taken)
+
+
+def _refuse_for_good(scene: Scene, decision_id: str) -> None:
+    """Write what the ledger writes when the accounts refuse the decision's transfer."""
+    request = TransferRequest(
+        transfer_id=derive_transfer_id(decision_id),
+        kind=TransferKind.POSTED,
+        debit="house:refunds:EUR",
+        credit=f"customer:{ACCOUNT}",
+        amount_minor=5000,
+        currency="EUR",
+        code=TransferCode.REFUND,
+        occurred_at=NOW,
+    )
+    with scene.admin.transaction():
+        scene.admin.execute("SELECT SET_CONFIG('tellergate.tenant', %s, TRUE)", [scene.tenant.tenant_id])
+        scene.admin.execute("SET LOCAL ROLE ledger_writer")
+        scene.admin.execute(
+            "INSERT INTO ledger.refusals (tenant_id, transfer_id, decision_id, code, digest, refused_at)"
+            " VALUES (%s, %s, %s, 'limit_exceeded', %s, %s)",
+            [
+                scene.tenant.tenant_id,
+                request.transfer_id,
+                uuid_of(decision_id),
+                digest_transfer(request, tenant_id=scene.tenant.tenant_id),
+                NOW,
+            ],
+        )
 
 
 def _add_charge(scene: Scene, faults: set[ExecutionCode]) -> str:
@@ -67,12 +107,11 @@ def _add_charge(scene: Scene, faults: set[ExecutionCode]) -> str:
     )
 
 
-def _taken_transfer_id(scene: Scene) -> Any:
+def _taken_transfer_id(scene: Scene) -> UUID:
     """Post another currency's refund, so that the EUR accounts stay as they are."""
-    taken = uuid4()
     other = scene.decide(scene.add_charge(1, currency="JPY"), 1, currency="JPY")
-    assert scene.execute(other.decision_id, transfer_id=taken).code is ExecutionCode.POSTED
-    return taken
+    assert scene.execute(other.decision_id).code is ExecutionCode.POSTED
+    return derive_transfer_id(other.decision_id)
 
 
 def _spoil_house_account(scene: Scene, faults: set[ExecutionCode]) -> None:
@@ -83,10 +122,11 @@ def _spoil_house_account(scene: Scene, faults: set[ExecutionCode]) -> None:
     )
     full = _MOST - 4999 if ExecutionCode.BALANCE_OUT_OF_RANGE in faults else 0
     scene.admin.execute(
-        "UPDATE ledger.accounts SET closed = %s, debits_must_not_exceed_credits = %s, debits_posted_minor = %s,"
+        "UPDATE ledger.accounts SET closed = %s, stopped = %s, debits_must_not_exceed_credits = %s, debits_posted_minor = %s,"
         " credits_posted_minor = %s WHERE tenant_id = %s AND code = 'house:refunds:EUR'",
         [
             ExecutionCode.ACCOUNT_CLOSED in faults,
+            ExecutionCode.ACCOUNT_STOPPED in faults,
             ExecutionCode.LIMIT_EXCEEDED in faults,
             full,
             full,
@@ -116,11 +156,10 @@ def test_the_ladder_is_the_written_order() -> None:
 
 def test_what_was_posted_answers_before_any_fault(scene: Scene) -> None:
     decision = scene.decide(scene.add_charge(5000), 5000)
-    transfer_id = uuid4()
     late = NOW + timedelta(days=400)
-    assert scene.execute(decision.decision_id, transfer_id=transfer_id).code is ExecutionCode.POSTED
+    assert scene.execute(decision.decision_id).code is ExecutionCode.POSTED
     _spoil_house_account(scene, {ExecutionCode.ACCOUNT_CLOSED})
-    assert scene.execute(decision.decision_id, transfer_id=transfer_id, now=late).code is ExecutionCode.ALREADY_POSTED
+    assert scene.execute(decision.decision_id, now=late).code is ExecutionCode.ALREADY_POSTED
     assert scene.execute(decision.decision_id, transfer_id=uuid4(), now=late).code is ExecutionCode.DECISION_CONSUMED
 
 
@@ -134,7 +173,24 @@ _UNKNOWN: list[Callable[[Scene, Written], str]] = [
 @pytest.mark.parametrize("unknown", _UNKNOWN)
 def test_an_unknown_decision_moves_nothing(scene: Scene, unknown: Callable[[Scene, Written], str]) -> None:
     written = scene.decide(scene.add_charge())
-    assert scene.execute(unknown(scene, written)).code is ExecutionCode.DECISION_NOT_FOUND
+    transfer_id = derive_transfer_id(written.decision_id)
+    assert scene.execute(unknown(scene, written), transfer_id=transfer_id).code is ExecutionCode.DECISION_NOT_FOUND
+
+
+def test_a_decision_moves_money_under_its_own_transfer_id_alone(scene: Scene) -> None:
+    written = scene.decide(scene.add_charge())
+    assert scene.execute(written.decision_id, transfer_id=uuid4()).code is ExecutionCode.DIGEST_MISMATCH
+    assert scene.execute(written.decision_id).code is ExecutionCode.POSTED
+
+
+def test_a_decision_that_the_accounts_refused_stays_refused(scene: Scene) -> None:
+    """The reason has passed and the decision still lives: a retry cannot slip through."""
+    _spoil_house_account(scene, {ExecutionCode.ACCOUNT_STOPPED})
+    written = scene.decide(scene.add_charge(5000), 5000)
+    assert scene.execute(written.decision_id).code is ExecutionCode.ACCOUNT_STOPPED
+    _spoil_house_account(scene, set())
+    assert scene.execute(written.decision_id).code is ExecutionCode.REFUSED_BEFORE
+    assert find_faults(scene.admin, scene.tenant.tenant_id) == {}
 
 
 def test_another_tenants_decision_is_unknown(scene: Scene, other_tenant: Tenant) -> None:

@@ -13,23 +13,29 @@ import pytest
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
+from domain.ids import uuid_of
 from ledger.posting import post_refund
 from ledger.results import ExecutionCode
+from ledger.transfer_digest import derive_transfer_id
 from storage.roles import LOGIN_ROLES, LoginRole
 from tests.conftest import ConnAs, Tenant
+from tests.integration.ledger.books import find_faults
 from tests.integration.ledger.scene import NOW, Scene
 
 Refused = psycopg.errors.InsufficientPrivilege
-_MONEY_TABLES = ("ledger.accounts", "ledger.transfers", "ledger.refund_totals", "gate.consumptions")
+_MONEY_TABLES = tuple(
+    f"ledger.{name}"
+    for name in ("accounts", "transfers", "tails", "holds", "reversals", "refusals", "refund_totals", "writer_epochs")
+)
 _ONLY_GROWING = (
     "ledger.transfers",
-    *(f"gate.{name}" for name in ("decisions", "consumptions", "approvals", "log_nodes", "checkpoints", "policy_bundles")),
+    "ledger.refusals",
+    *(f"gate.{name}" for name in ("decisions", "approvals", "log_nodes", "checkpoints", "policy_bundles")),
     *(f"core.{name}" for name in ("events", "event_positions")),
 )
 _INSERT_TRANSFER = (
-    "INSERT INTO ledger.transfers (tenant_id, transfer_id, kind, action_kind, decision_id, debit_account, credit_account,"
-    " amount_minor, currency, debit_version, credit_version, debit_balance_after_minor, credit_balance_after_minor, occurred_at,"
-    " recorded_at) VALUES (%s, %s, 'posted', 'refund', %s, 1, 2, 100, 'EUR', 1, 1, -100, 100, NOW(), NOW())"
+    "INSERT INTO ledger.transfers (tenant_id, transfer_id, kind, code, decision_id, debit_account, credit_account, amount_minor,"
+    " debit_version, credit_version, occurred_at, recorded_at) VALUES (%s, %s, 1, 1, %s, 1, 2, 100, 1, 1, NOW(), NOW())"
 )
 
 
@@ -52,16 +58,15 @@ def test_the_roles_asked_here_are_all_there_are() -> None:
 
 
 @pytest.mark.parametrize("role", LOGIN_ROLES)
-def test_nobody_inserts_a_transfer_or_a_consumption(scene: Scene, role: LoginRole) -> None:
+def test_nobody_inserts_a_transfer_or_uses_up_an_authorization(scene: Scene, role: LoginRole) -> None:
     allowed = scene.decide(scene.add_charge())
     connection = scene.conn_as(role, scene.tenant)
     with pytest.raises(Refused):
-        connection.execute(_INSERT_TRANSFER, [scene.tenant.tenant_id, uuid4(), allowed.decision_id])
+        connection.execute(_INSERT_TRANSFER, [scene.tenant.tenant_id, uuid4(), uuid_of(allowed.decision_id)])
     with pytest.raises(Refused):
-        connection.execute(
-            "INSERT INTO gate.consumptions VALUES (%s, %s, %s, %s, NOW())",
-            [scene.tenant.tenant_id, allowed.decision_id, allowed.proposal_id, uuid4()],
-        )
+        connection.execute("DELETE FROM gate.authorizations")
+    with pytest.raises(Refused):
+        connection.execute("UPDATE gate.authorizations SET valid_until = valid_until + INTERVAL '1 second'")
 
 
 @pytest.mark.parametrize("role", LOGIN_ROLES)
@@ -77,22 +82,9 @@ def test_no_login_role_changes_a_money_table(posted: Scene, role: LoginRole, tab
 def test_only_the_executor_may_execute(scene: Scene, role: LoginRole) -> None:
     allowed = scene.decide(scene.add_charge())
     with pytest.raises(Refused):
-        post_refund(scene.conn_as(role, scene.tenant), allowed.decision_id, transfer_id=uuid4(), now=NOW)
-
-
-@pytest.mark.parametrize("role", LOGIN_ROLES)
-def test_nobody_calls_the_steps_below_the_function(scene: Scene, role: LoginRole) -> None:
-    connection = scene.conn_as(role, scene.tenant)
-    for call in (
-        "ledger.open_account('t', 'house:x', 'EUR', NOW())",
-        "ledger.post_transfer('t', gen_random_uuid(), 'refund', 'd', 1, 2, 100, 'EUR', NOW())",
-        "ledger.check_decision(NULL::gate.decisions, NULL, NULL)",
-        "ledger.check_charge(NULL::gate.decisions)",
-        "ledger.read_execution('t', NULL, 'posted')",
-        "ledger.record_execution(NULL::gate.decisions, NULL::ledger.execution, NOW())",
-    ):
-        with pytest.raises(Refused):
-            connection.execute(f"SELECT {call}")
+        post_refund(
+            scene.conn_as(role, scene.tenant), allowed.decision_id, transfer_id=derive_transfer_id(allowed.decision_id), now=NOW
+        )
 
 
 @pytest.mark.parametrize("table", _ONLY_GROWING)
@@ -119,17 +111,45 @@ def test_not_even_the_owners_change_a_transfer(posted: Scene, owner: str) -> Non
 
 
 def test_accounts_and_totals_are_not_removed_by_the_superuser(posted: Scene) -> None:
-    for table in ("ledger.accounts", "ledger.refund_totals"):
-        for statement in (f"DELETE FROM {table}", f"TRUNCATE {table}"):
+    for name in ("accounts", "refund_totals", "holds", "reversals", "writer_epochs"):
+        for statement in (f"DELETE FROM ledger.{name}", f"TRUNCATE ledger.{name}"):
             with _rolled_back(posted.admin) as admin, pytest.raises(Refused, match="rows of the ledger stay"):
                 admin.execute(statement)
 
 
-def test_a_transfer_without_its_consumption_does_not_commit(scene: Scene) -> None:
-    """Even who writes the row as the superuser, past every right, meets the key when the transaction ends."""
+@pytest.mark.parametrize("replica", [False, True])
+@pytest.mark.parametrize("owner", [None, "ledger_owner", "gate_owner", "core_owner"])
+def test_a_transfer_that_no_function_made_does_not_stand(scene: Scene, owner: str | None, replica: bool) -> None:
+    """Who writes the row himself, the superuser and the owner included, meets the guard: money moves by the functions alone."""
     allowed = scene.decide(scene.add_charge())
-    with pytest.raises(psycopg.errors.ForeignKeyViolation), scene.admin.transaction():
-        scene.admin.execute(_INSERT_TRANSFER, [scene.tenant.tenant_id, uuid4(), allowed.decision_id])
+    with _rolled_back(scene.admin) as admin:
+        admin.execute("SELECT SET_CONFIG('session_replication_role', %s, TRUE)", ["replica" if replica else "origin"])
+        if owner is not None:
+            admin.execute(f"GRANT USAGE ON SCHEMA ledger TO {owner}")
+            admin.execute(f"GRANT INSERT ON ledger.transfers TO {owner}")
+            admin.execute(f"SET LOCAL ROLE {owner}")
+        with pytest.raises(Refused, match="only the functions of the ledger write here"):
+            admin.execute(_INSERT_TRANSFER, [scene.tenant.tenant_id, uuid4(), uuid_of(allowed.decision_id)])
+    assert scene.execute(allowed.decision_id).code is ExecutionCode.POSTED
+
+
+def test_a_transfer_written_past_the_disabled_guard_is_found(scene: Scene) -> None:
+    """Nothing stops a superuser who takes the guard away first; the books show it."""
+    assert scene.execute(scene.decide(scene.add_charge()).decision_id).code is ExecutionCode.POSTED
+    forged = uuid4()
+    with _rolled_back(scene.admin) as admin:
+        admin.execute("ALTER TABLE ledger.transfers DISABLE TRIGGER from_functions")
+        accounts = admin.execute(
+            "SELECT account FROM ledger.accounts WHERE tenant_id = %s ORDER BY code", [scene.tenant.tenant_id]
+        )
+        credit, debit = (row[0] for row in accounts.fetchall())
+        admin.execute(_INSERT_TRANSFER.replace("1, 2, 100, 1, 1", f"{debit}, {credit}, 100, 1000000000, 2"),
+                      [scene.tenant.tenant_id, forged, uuid4()])  # fmt: skip
+        faults = find_faults(admin, scene.tenant.tenant_id)
+    assert faults["a transfer without a decision that allows it"] == [str(forged)]
+    assert faults["a transfer is not once in the log or its waiting list"] == [str(forged)]
+    assert "the sums of an account are not those of its entries" in faults
+    assert find_faults(scene.admin, scene.tenant.tenant_id) == {}
 
 
 @pytest.mark.parametrize("role", ["gate", "edge", "executor", "jobs"])
@@ -164,18 +184,20 @@ def test_row_security_is_forced_on_every_table(scene: Scene, table: str) -> None
 def test_without_a_context_or_with_anothers_nothing_is_executed(scene: Scene, other_tenant: Tenant, conn_as: ConnAs) -> None:
     allowed = scene.decide(scene.add_charge())
     with pytest.raises(Refused, match="tenant context: missing"):
-        post_refund(conn_as("executor"), allowed.decision_id, transfer_id=uuid4(), now=NOW)
-    other = post_refund(conn_as("executor", other_tenant), allowed.decision_id, transfer_id=uuid4(), now=NOW)
+        post_refund(conn_as("executor"), allowed.decision_id, transfer_id=derive_transfer_id(allowed.decision_id), now=NOW)
+    other = post_refund(
+        conn_as("executor", other_tenant), allowed.decision_id, transfer_id=derive_transfer_id(allowed.decision_id), now=NOW
+    )
     assert other.code is ExecutionCode.DECISION_NOT_FOUND
     stolen = conn_as("executor")
     stolen.execute("SELECT SET_CONFIG('tellergate.context', %s, FALSE)", [scene.tenant.context("gate")])
     with pytest.raises(Refused, match="made for another role"):
-        post_refund(stolen, allowed.decision_id, transfer_id=uuid4(), now=NOW)
+        post_refund(stolen, allowed.decision_id, transfer_id=derive_transfer_id(allowed.decision_id), now=NOW)
     expired = conn_as("executor")
     context = scene.tenant.context("executor", lifetime=timedelta(seconds=-1))
     expired.execute("SELECT SET_CONFIG('tellergate.context', %s, FALSE)", [context])
     with pytest.raises(Refused, match="expired"):
-        post_refund(expired, allowed.decision_id, transfer_id=uuid4(), now=NOW)
+        post_refund(expired, allowed.decision_id, transfer_id=derive_transfer_id(allowed.decision_id), now=NOW)
 
 
 def test_the_views_show_one_tenant_only(posted: Scene, other_tenant: Tenant) -> None:
@@ -209,7 +231,10 @@ def test_a_decision_that_was_edited_behind_the_gates_back_is_not_executed(scene:
         _tamper(admin, f"UPDATE gate.decisions SET {change} WHERE decision_id = %s", [allowed.decision_id])
         admin.execute("SET LOCAL SESSION AUTHORIZATION executor")
         admin.execute("SELECT SET_CONFIG('tellergate.context', %s, TRUE)", [context])
-        assert post_refund(admin, allowed.decision_id, transfer_id=uuid4(), now=NOW).code is ExecutionCode.DIGEST_MISMATCH
+        assert (
+            post_refund(admin, allowed.decision_id, transfer_id=derive_transfer_id(allowed.decision_id), now=NOW).code
+            is ExecutionCode.DIGEST_MISMATCH
+        )
     assert scene.execute(allowed.decision_id).code is ExecutionCode.POSTED
 
 
@@ -221,7 +246,10 @@ def test_the_servers_clock_ends_a_decision_whatever_the_caller_says(scene: Scene
                 [allowed.decision_id])  # fmt: skip
         admin.execute("SET LOCAL SESSION AUTHORIZATION executor")
         admin.execute("SELECT SET_CONFIG('tellergate.context', %s, TRUE)", [context])
-        assert post_refund(admin, allowed.decision_id, transfer_id=uuid4(), now=NOW).code is ExecutionCode.DECISION_EXPIRED
+        assert (
+            post_refund(admin, allowed.decision_id, transfer_id=derive_transfer_id(allowed.decision_id), now=NOW).code
+            is ExecutionCode.DECISION_EXPIRED
+        )
     with pytest.raises(Refused):
         scene.decide(scene.add_charge(), recorded_at=NOW + timedelta(days=1))
 
@@ -237,6 +265,7 @@ def test_the_gate_cannot_store_a_decision_that_contradicts_itself(scene: Scene) 
         {"expires_at": NOW + timedelta(seconds=61)},
         {"expires_at": NOW},
         {"transfer_digest": None},
+        {"transfer_id": None},
     ]
     for change in wrong:
         written = scene.decide(scene.add_charge(), outcome="deny")
@@ -279,3 +308,29 @@ def test_a_closed_review_stays_closed(scene: Scene) -> None:
         scene.gate.execute(close, ["refused"])
     with pytest.raises(Refused):
         scene.gate.execute("UPDATE gate.reviews SET action_digest = REPEAT('0', 64)")
+
+
+def test_the_gate_authorizes_nothing_without_a_decision_that_stands(scene: Scene, other_tenant: Tenant) -> None:
+    """Never for what was denied, superseded, answered or is another tenant's; and never with a stamp of its own."""
+    charge = scene.add_charge(1000)
+    denied, reviewed = scene.decide(charge, 100, outcome="deny"), scene.decide(charge, 100, outcome="review")
+    first = scene.decide(charge, 100, outcome="hold")
+    scene.decide(charge, 100, previous=first, outcome="deny")
+    done = scene.decide(charge, 100)
+    assert scene.execute(done.decision_id).code is ExecutionCode.POSTED
+    other = Scene(other_tenant, scene.conn_as, scene.admin)
+    theirs = other.decide(other.add_charge())
+    insert = (
+        "INSERT INTO gate.authorizations (tenant_id, transfer_id, decision_id, digest, valid_from, valid_until)"
+        " VALUES (%s, %s, %s, SHA256('x'), NOW(), NOW() + INTERVAL '60 seconds')"
+    )
+    for written in (denied, reviewed, first, theirs):
+        with pytest.raises(psycopg.errors.ForeignKeyViolation, match="no decision that allows it"):
+            scene.gate.execute(insert, [scene.tenant.tenant_id, uuid4(), uuid_of(written.decision_id)])
+    with pytest.raises(psycopg.errors.UniqueViolation, match="the transfer id was used"):
+        scene.gate.execute(insert, [scene.tenant.tenant_id, derive_transfer_id(done.decision_id), uuid_of(done.decision_id)])
+    stamped = insert.replace("valid_until)", "valid_until, recorded_at)").replace("seconds')", "seconds', 'infinity')")
+    with pytest.raises(Refused):
+        scene.gate.execute(stamped, [scene.tenant.tenant_id, uuid4(), uuid_of(done.decision_id)])
+    with pytest.raises(psycopg.errors.CheckViolation):
+        scene.gate.execute(insert.replace("'60 sec", "'61 sec"), [scene.tenant.tenant_id, uuid4(), uuid_of(done.decision_id)])

@@ -14,6 +14,7 @@ from domain.event import Event
 from domain.ids import make_id
 from storage.events import (
     Placement,
+    WaitingEvent,
     append_event,
     find_event,
     find_placement,
@@ -48,14 +49,15 @@ def make_event(tenant: Tenant, *, after: timedelta = timedelta(0)) -> Event:
     )
 
 
-def place(connection: Connection[Any], events: list[Event]) -> None:
+def place(connection: Connection[Any], waiting: list[WaitingEvent]) -> None:
     first = next_position(connection)
     record_positions(
         connection,
         [
-            Placement(first + index, event.event_id, hashlib.sha256(event.event_id.encode()).digest())
-            for index, event in enumerate(events)
+            Placement(first + index, entry.event.event_id, hashlib.sha256(entry.event.event_id.encode()).digest())
+            for index, entry in enumerate(waiting)
         ],
+        ordinals=[entry.ordinal for entry in waiting],
     )
 
 
@@ -102,16 +104,16 @@ def test_events_get_a_gap_free_order(conn_as: ConnAs, tenant: Tenant, other_tena
     assert {tenant.tenant_id, other_tenant.tenant_id} <= set(list_waiting_tenants(conn_as("gate")))
     with gate.transaction():
         waiting = take_unsequenced(gate, 10)
-        assert waiting == events
+        assert [entry.event for entry in waiting] == events
         place(gate, waiting[:2])
     with gate.transaction():
         place(gate, take_unsequenced(gate, 10))
     assert take_unsequenced(gate, 10) == []
     placed = list_events(edge, after_position=-1, limit=10)
     assert [item.placement.position for item in placed] == [0, 1, 2]
-    assert [item.event for item in placed] == waiting
-    assert [item.event for item in list_events(edge, after_position=0, limit=1)] == [waiting[1]]
-    assert find_placement(edge, waiting[2].event_id) == placed[2].placement
+    assert [item.event for item in placed] == events
+    assert [item.event for item in list_events(edge, after_position=0, limit=1)] == [events[1]]
+    assert find_placement(edge, events[2].event_id) == placed[2].placement
     assert tenant.tenant_id not in list_waiting_tenants(conn_as("gate"))
 
 
@@ -120,18 +122,18 @@ def test_a_gap_a_second_place_and_a_short_leaf_are_refused(conn_as: ConnAs, tena
     first, second = make_event(tenant), make_event(tenant)
     append_event(gate, first)
     append_event(gate, second)
+    ordinals = [entry.ordinal for entry in take_unsequenced(gate, 1)]
     for position in (-1, 1, 7):
         with pytest.raises(errors.CheckViolation):
-            record_positions(gate, [Placement(position, first.event_id, leaf)])
+            record_positions(gate, [Placement(position, first.event_id, leaf)], ordinals=ordinals)
     with pytest.raises(errors.CheckViolation):
-        record_positions(gate, [Placement(0, first.event_id, leaf[1:])])
-    with pytest.raises(errors.ForeignKeyViolation):
-        record_positions(gate, [Placement(0, make_event(tenant).event_id, leaf)])
-    record_positions(gate, [Placement(0, first.event_id, leaf)])
+        record_positions(gate, [Placement(0, first.event_id, leaf[1:])], ordinals=ordinals)
+    record_positions(gate, [Placement(0, first.event_id, leaf)], ordinals=ordinals)
+    assert [entry.event for entry in take_unsequenced(gate, 2)] == [second]
     with pytest.raises(errors.UniqueViolation):
-        record_positions(gate, [Placement(1, first.event_id, leaf)])
+        record_positions(gate, [Placement(1, first.event_id, leaf)], ordinals=[])
     with pytest.raises(errors.InsufficientPrivilege):
-        record_positions(conn_as("executor", tenant), [Placement(1, second.event_id, leaf)])
+        record_positions(conn_as("executor", tenant), [Placement(1, second.event_id, leaf)], ordinals=[])
 
 
 def test_an_event_without_a_canonical_form_is_refused(conn_as: ConnAs, tenant: Tenant) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from domain.ids import InvalidId
 from domain.proposal import Action, ActionKind
-from gates.execution import derive_transfer_id
+from ledger.transfer_digest import derive_transfer_id
 from ledger.transfer_digest import digest_refund
 
 _ACTION = Action(

@@ -112,6 +112,11 @@ _BROKEN: list[tuple[Callable[[list[dict[str, Any]]], None], str]] = [
     (_set(_POSTING, "data.action_digest", "0" * 64), "posting and decision: action_digest differs"),
     (_set(_POSTING, "data.transfer_digest", "0" * 64), "the posting's digest is not that of the decision"),
     (_set(_POSTING, "data.credit_balance_after_minor", ...), "the posting's credit_balance_after_minor is no integer"),
+    (_set(_POSTING, "data.credit_balance_after_minor", None), "the posting's credit_balance_after_minor is no integer"),
+    (_set(_POSTING, "data.debit_balance_after_minor", ...), "the posting has no debit_balance_after_minor"),
+    (_set(_POSTING, "data.debit_balance_after_minor", "-9990"), "the posting's debit_balance_after_minor is no integer"),
+    (_set(_POSTING, "data.debit_balance_after_minor", True), "the posting's debit_balance_after_minor is no integer"),
+    (_set(_POSTING, "data.debit_version", None), "the posting's debit_version is no integer"),
     (_set(_POSTING, "occurred_at", "2026-03-02T12:01:01.000000Z"), "the decision was not alive when it was posted"),
     (_set(_POSTING, "occurred_at", "2026-03-02T12:00:00.000000Z"), "the decision was not alive when it was posted"),
     (_set(_POSTING, "occurred_at", "yesterday"), "an event's occurred_at is no UTC time"),
@@ -157,6 +162,14 @@ _BROKEN_APPROVALS: list[tuple[Callable[[list[dict[str, Any]]], None], str]] = [
     (_swap(-1, -2), "a record after the posting"),
     (_swap(2, 4), "the chain of decisions is broken"),
 ]
+
+
+def test_a_rolled_up_house_account_has_no_balance_after_a_posting() -> None:
+    records = make_records()
+    _set(_POSTING, "data.debit_balance_after_minor", None)(records)
+    proved = _VERIFIER.verify(make_file(records), _KEY)
+    assert (proved["posting"]["debit_balance_after_minor"], proved["posting"]["credit_balance_after_minor"]) == (None, 4990)
+    assert any("(rolled up) and 4990" in line for line in _VERIFIER.write_lines(proved))
 
 
 @pytest.mark.parametrize("approved", [False, True])

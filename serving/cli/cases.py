@@ -1,0 +1,96 @@
+"""`cases`: open questions that wait for a person."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from domain.errors import TellergateError
+from domain.ids import require_id
+from serving.cli.output import fail, print_json
+from serving.cli.reconcile import AsUser, Json, ask_as, print_case
+from serving.settings import read_settings
+
+cases_app = typer.Typer(name="cases", help="Open questions that wait for a person.", no_args_is_help=True)
+CaseId = Annotated[str, typer.Argument(help="cas_…")]
+
+
+@cases_app.command("list")
+def list_cases(
+    state: Annotated[Literal["open", "closed", "all"], typer.Option("--state", help="In which state.")] = "open",
+    kind: Annotated[str | None, typer.Option("--kind", help="reconciliation_break, instruction_failed, ledger_incident")] = None,
+    after: Annotated[str | None, typer.Option("--after", help="The last case of the page before.")] = None,
+    as_user: AsUser = None,
+    as_json: Json = False,
+) -> None:
+    """List cases, oldest first."""
+    given = {"state": state, "kind": kind, "after": after}
+    query = {name: value for name, value in given.items() if value is not None}
+    answer = _ask("GET", "/api/v1/cases", as_user, as_json=as_json, params=query)
+    if as_json:
+        print_json(answer)
+        return
+    for row in answer["items"]:
+        print_case(row)
+    if answer["next_after"]:
+        _print(f"more: --after {answer['next_after']}")
+    if not answer["items"]:
+        _print("no case")
+
+
+@cases_app.command("show")
+def show_case(case_id: CaseId, as_user: AsUser = None, as_json: Json = False) -> None:
+    """Show one case with its facts."""
+    answer = _ask("GET", f"/api/v1/cases/{_require(case_id, as_json=as_json)}", as_user, as_json=as_json)
+    if as_json:
+        print_json(answer)
+    else:
+        _print_whole(answer)
+
+
+@cases_app.command("close")
+def close_case(
+    case_id: CaseId,
+    outcome: Annotated[
+        Literal["corrected", "explained", "written_off", "duplicate"], typer.Option("--outcome", help="How it ended.")
+    ],
+    note: Annotated[str, typer.Option("--note", help="Why; no personal data.")] = "",
+    as_user: AsUser = None,
+    as_json: Json = False,
+) -> None:
+    """Close a case in your name. A closed case stays closed."""
+    path = f"/api/v1/cases/{_require(case_id, as_json=as_json)}/close"
+    answer = _ask("POST", path, as_user, as_json=as_json, json={"outcome": outcome, "note": note})
+    if as_json:
+        print_json(answer)
+    else:
+        _print_whole(answer)
+
+
+def _require(case_id: str, *, as_json: bool) -> str:
+    try:
+        return require_id(case_id, "cas")
+    except TellergateError as error:
+        fail(error, as_json=as_json)
+
+
+def _ask(method: str, path: str, as_user: str | None, *, as_json: bool, **options: Any) -> dict[str, Any]:
+    try:
+        return ask_as(read_settings(), method, path, as_user, **options)
+    except TellergateError as error:
+        fail(error, as_json=as_json)
+
+
+def _print_whole(row: dict[str, Any]) -> None:
+    print_case(row)
+    for name, value in row["facts"].items():
+        _print(f"  {name}: {value}")
+    _print(f"  due: {row['due_at']}")
+    if row["note"]:
+        _print(f"  note: {row['note']}")
+
+
+def _print(line: str) -> None:
+    Console(highlight=False, soft_wrap=True, emoji=False).print(line, markup=False)
