@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 from bench.peer.pgbench import run_pgbench
+from bench.peer.run import Run
 from bench.posting.tenant import TENANT, BenchTenant
 from bench.posting.workload import ACCOUNT_PREFIX, ACCOUNTS, HOT_ACCOUNT, make_requests
 from domain.transfer import MAX_BATCH
@@ -81,11 +82,13 @@ def render_profile(profile: Profile) -> str:
 
 
 def _profile_one_call(tenant: BenchTenant) -> list[Line]:
-    round_trip_us = _latency_us(tenant, "round_trip")
-    whole_us = _latency_us(tenant, "single_random")
-    unsynced_us = _latency_us(tenant, "single_random", options="-c synchronous_commit=off")
+    round_trip_us = _latency_us(_run_one_by_one(tenant, "round_trip"))
+    synced = _run_one_by_one(tenant, "single_random")
+    whole_us = _latency_us(synced)
+    # The functions' times and the time around them are of one run: on a busy machine two runs differ by more than either.
     with _function_times(tenant) as functions:
-        _latency_us(tenant, "single_random", options="-c synchronous_commit=off")
+        unsynced = _run_one_by_one(tenant, "single_random", options="-c synchronous_commit=off")
+    unsynced_us = _latency_us(unsynced)
     pieces = _median_pieces([_time_pieces(tenant, "time_pieces", _PIECES_A_TIME) for _ in range(_PIECES_TIMES)])
     times = functions("ledger.post_one")
     function_us = next(one.total_us for one in times if one.name == "ledger.post_one")
@@ -102,6 +105,8 @@ def _profile_one_call(tenant: BenchTenant) -> list[Line]:
         Line("row of the waiting list", pieces["waiting"], 2),
         Line("arguments, plan, commit without waiting", unsynced_us - round_trip_us - function_us),
         Line("waiting for the disk (fdatasync)", whole_us - unsynced_us),
+        Line("processor time of the backend, of all that", synced.cpu_us),
+        Line("the same without waiting for the disk", unsynced.cpu_us),
     ]
 
 
@@ -138,7 +143,11 @@ def _shown(times: Sequence[FunctionTime], whole_us: float) -> list[FunctionTime]
     return [*shown, FunctionTime("the other functions", rest_us, rest_us)]
 
 
-def _latency_us(tenant: BenchTenant, script: str, *, options: str = "") -> float:
+def _latency_us(run: Run) -> float:
+    return 1e6 / run.per_s
+
+
+def _run_one_by_one(tenant: BenchTenant, script: str, *, options: str = "") -> Run:
     environment = tenant.executor_environment()
     environment["PGOPTIONS"] += f" {options}"
     part = tenant.take_slice("random", clients=1, count=_SINGLES_PER_S * _SECONDS)
@@ -146,7 +155,7 @@ def _latency_us(tenant: BenchTenant, script: str, *, options: str = "") -> float
         tenant.authorize(part)
     variables: dict[str, int | str] = {"i": 0, "base_ms": part.base_ms, "seed": part.seed, "accounts": ACCOUNTS}
     variables |= {"prefix": ACCOUNT_PREFIX, "hot": HOT_ACCOUNT}
-    run = run_pgbench(
+    return run_pgbench(
         tenant.server,
         tenant.dbname,
         seconds=_SECONDS,
@@ -155,7 +164,6 @@ def _latency_us(tenant: BenchTenant, script: str, *, options: str = "") -> float
         environment=environment,
         variables=variables,
     )
-    return 1e6 / run.per_s
 
 
 def _time_bulk(tenant: BenchTenant) -> tuple[float, float]:

@@ -127,7 +127,8 @@ CREATE TABLE gate.authorizations (
     valid_until TIMESTAMPTZ NOT NULL CHECK (valid_until > valid_from AND valid_until <= valid_from + INTERVAL '60 seconds'),
     recorded_at TIMESTAMPTZ NOT NULL DEFAULT CLOCK_TIMESTAMP(),
     PRIMARY KEY (transfer_id, tenant_id)
-);
+    -- Rows come and go with every posting: clean up early and without pauses.
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX authorizations_by_decision ON gate.authorizations (decision_id, tenant_id);
 
 -- `state_digest` is over the facts the reviewer saw; the gate compares it when the approval arrives.

@@ -6,8 +6,7 @@ import pytest
 
 from domain.ids import InvalidId
 from domain.proposal import Action, ActionKind
-from ledger.transfer_digest import derive_transfer_id
-from ledger.transfer_digest import digest_refund
+from ledger.transfer_digest import derive_transfer_id, digest_refund
 
 _ACTION = Action(
     tenant_id="demo",
