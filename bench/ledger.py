@@ -105,6 +105,8 @@ def _measure(server: BenchServer, options: argparse.Namespace) -> Measured:
     contenders, peers = _make_contenders(server, tenant, options)
     readings = read_rounds(server, contenders, rounds=options.rounds)
     tenant.check_books()
+    if options.pgledger:
+        Pgledger(server, options.pgledger, ACCOUNTS).check_books()
     # Before the profile, which leaves other rows behind.
     figures = [*compare(readings), size_figure(*tenant.find_size())]
     figures.append(

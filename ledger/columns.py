@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from domain.errors import BrokenInvariant
-from domain.transfer import Balancing, ResultCode, TransferKind, TransferRequest, TransferResult
+from domain.transfer import MAX_AMOUNT_MINOR, Balancing, ResultCode, TransferKind, TransferRequest, TransferResult
 
 KIND_NUMBERS = {kind: number for number, kind in enumerate(TransferKind, start=1)}
 BALANCING_FLAGS = {None: 0, Balancing.DEBIT: 2, Balancing.CREDIT: 4}
@@ -24,6 +24,11 @@ def flags_of(request: TransferRequest) -> int:
     return (1 if request.linked else 0) | BALANCING_FLAGS[request.balancing]
 
 
+def fit_column(amount_minor: int) -> int:
+    """Bring an amount that no column holds to the nearest one that gets the same code."""
+    return max(-1, min(amount_minor, MAX_AMOUNT_MINOR + 1))
+
+
 def lay_out(requests: Sequence[TransferRequest]) -> dict[str, list[Any]]:
     """Turn requests into the columns of `ledger.request_batch`."""
     places: dict[tuple[str, str], int] = {}
@@ -34,7 +39,7 @@ def lay_out(requests: Sequence[TransferRequest]) -> dict[str, list[Any]]:
         "kinds": [KIND_NUMBERS[request.kind] for request in requests],
         "debits": debits,
         "credits": credits_,
-        "amounts": [request.amount_minor for request in requests],
+        "amounts": [fit_column(request.amount_minor) for request in requests],
         "codes": [int(request.code) for request in requests],
         "occurred_at": [request.occurred_at for request in requests],
         "targets": [request.target_id for request in requests],

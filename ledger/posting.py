@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,27 +12,18 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 from domain.errors import BrokenInvariant
-from domain.transfer import MAX_AMOUNT_MINOR, Balancing, ResultCode, TransferKind, TransferRequest, TransferResult
+from domain.transfer import ResultCode, TransferRequest, TransferResult
+from ledger.columns import KIND_NUMBERS, fit_column, flags_of, lay_out, read_answers
 from ledger.results import Execution, ExecutionCode, Posting
 from storage.named_queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).parent / "sql" / "posting.sql")
-_KIND_NUMBERS = {kind: number for number, kind in enumerate(TransferKind, start=1)}
-_RESULT_CODES = tuple(ResultCode)
-_BALANCING_FLAGS = {None: 0, Balancing.DEBIT: 2, Balancing.CREDIT: 4}
 
 
 class UnknownResultCode(BrokenInvariant):
     """Say that the database's function and this program do not belong together."""
 
     code = "unknown_result_code"
-
-
-@dataclass(frozen=True, slots=True)
-class RequestColumns:
-    """Hold requests as the database takes them: by column, each account once and named by its place from 1."""
-
-    parameters: dict[str, list[Any]]
 
 
 def post_refund(connection: Connection[Any], decision_id: str, *, transfer_id: UUID, now: datetime) -> Execution:
@@ -61,17 +51,17 @@ def post_transfer(connection: Connection[Any], request: TransferRequest, *, now:
     """
     parameters = {
         "transfer_id": request.transfer_id,
-        "kind": _KIND_NUMBERS[request.kind],
+        "kind": KIND_NUMBERS[request.kind],
         "debit": request.debit,
         "credit": request.credit,
-        "amount_minor": _fit_column(request.amount_minor),
+        "amount_minor": fit_column(request.amount_minor),
         "currency": request.currency,
         "code": int(request.code),
         "occurred_at": request.occurred_at,
         "now": now,
         "target_id": request.target_id,
         "hold_expires_at": request.hold_expires_at,
-        "flags": _flags_of(request),
+        "flags": flags_of(request),
     }
     with connection.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(_QUERIES["post_one"], parameters).fetchone()
@@ -90,22 +80,14 @@ def post_transfers(
 ) -> list[TransferResult]:
     """Ask for up to MAX_BATCH transfers in one call and transaction, as role executor; one answer each, in their order.
 
-    Raises: psycopg.errors.ObjectNotInPrerequisiteState when another writer took over (`writer_epoch`), psycopg.Error.
+    Raises: psycopg.errors.ObjectNotInPrerequisiteState when another writer took over (`writer_epoch`), UnreadableAnswer,
+    psycopg.Error.
     """
     if not requests:
         return []
-    columns = lay_out(requests)
-    parameters = {**columns.parameters, "now": now, "writer_epoch": writer_epoch}
+    parameters = {**lay_out(requests), "now": now, "writer_epoch": writer_epoch}
     row = connection.execute(_QUERIES["post_many"], parameters, binary=True, prepare=True).fetchone()
-    if row is None:
-        raise UnknownResultCode("ledger.post_many returned no row")
-    codes, refused, *values = row
-    if codes is None or len(codes) != len(requests):
-        raise UnknownResultCode("ledger.post_many did not answer every request")
-    return [
-        TransferResult(request.transfer_id, _RESULT_CODES[code - 1], None if was is None else _RESULT_CODES[was - 1], *stored)
-        for request, code, was, *stored in zip(requests, codes, refused, *values, strict=True)
-    ]
+    return read_answers(requests, row)
 
 
 def claim_writer(connection: Connection[Any], *, now: datetime) -> int:
@@ -114,35 +96,3 @@ def claim_writer(connection: Connection[Any], *, now: datetime) -> int:
     if row is None:
         raise UnknownResultCode("ledger.claim_writer returned no row")
     return int(row[0])
-
-
-def lay_out(requests: Sequence[TransferRequest]) -> RequestColumns:
-    """Turn requests into columns."""
-    places: dict[tuple[str, str], int] = {}
-    debits = [places.setdefault((request.debit, request.currency), len(places) + 1) for request in requests]
-    credits_ = [places.setdefault((request.credit, request.currency), len(places) + 1) for request in requests]
-    return RequestColumns(
-        {
-            "ids": [request.transfer_id for request in requests],
-            "kinds": [_KIND_NUMBERS[request.kind] for request in requests],
-            "debits": debits,
-            "credits": credits_,
-            "amounts": [_fit_column(request.amount_minor) for request in requests],
-            "codes": [int(request.code) for request in requests],
-            "occurred_at": [request.occurred_at for request in requests],
-            "targets": [request.target_id for request in requests],
-            "expiries": [request.hold_expires_at for request in requests],
-            "flags": [_flags_of(request) for request in requests],
-            "accounts": [code for code, _ in places],
-            "currencies": [currency for _, currency in places],
-        }
-    )
-
-
-def _flags_of(request: TransferRequest) -> int:
-    return (1 if request.linked else 0) | _BALANCING_FLAGS[request.balancing]
-
-
-def _fit_column(amount_minor: int) -> int:
-    """Bring an amount that no column holds to the nearest one that gets the same code."""
-    return max(-1, min(amount_minor, MAX_AMOUNT_MINOR + 1))

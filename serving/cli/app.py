@@ -144,7 +144,7 @@ def test(context: typer.Context) -> None:
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def bench(context: typer.Context, name: Annotated[str, typer.Argument(help="answers")]) -> None:
+def bench(context: typer.Context, name: Annotated[str, typer.Argument(help="answers, ledger, reconciliation, recovery")]) -> None:
     """Measure and print figures; --json for a program."""
     from serving.cli.testing import run_bench
 

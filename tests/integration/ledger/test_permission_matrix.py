@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any, cast
 
 import psycopg
 import pytest
-from psycopg import Connection, sql
+from psycopg import Connection
 
 from storage.roles import LOGIN_ROLES, OWNER_ROLES, LoginRole
 from tests.conftest import ConnAs, Database, Tenant
+from tests.integration.ledger.catalog import FUNCTIONS, list_relations, row_of
 from tests.integration.ledger.permission_matrix import (
     COMPUTING,
     DOORS,
@@ -30,26 +29,6 @@ from tests.integration.ledger.permission_matrix import (
 SUPERUSER = "postgres"
 ROLES = (*LOGIN_ROLES, *OWNER_ROLES, SUPERUSER)
 _WRITING = ("insert", "update", "delete", "truncate")
-_FUNCTIONS = """
-SELECT pg_proc.oid, nspname || '.' || proname, pg_get_userbyid(proowner), prokind, prosecdef, proconfig, prosrc,
-    ARRAY(SELECT FORMAT_TYPE(type, NULL) FROM UNNEST(proargtypes::OID[]) AS types (type)) AS arguments
-FROM pg_catalog.pg_proc INNER JOIN pg_catalog.pg_namespace ON pg_namespace.oid = pronamespace
-WHERE nspname IN ('ledger', 'gate') ORDER BY 2
-"""
-_RELATIONS = """
-SELECT nspname || '.' || relname, relkind, pg_get_userbyid(relowner)
-FROM pg_catalog.pg_class INNER JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
-WHERE nspname IN ('ledger', 'gate') AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S') ORDER BY 1
-"""
-
-
-def _row_of(table: str) -> str:
-    return PARTS if re.fullmatch(r"ledger\.transfers_(\d{4}_\d\d|other)", table) else table
-
-
-def _relations(admin: Connection[Any], kinds: str) -> dict[str, str]:
-    """Return name and owner."""
-    return {name: owner for name, kind, owner in admin.execute(_RELATIONS) if kind in kinds}
 
 
 @pytest.fixture
@@ -100,15 +79,15 @@ def _writing(table: str, column: str) -> dict[str, str]:
 
 
 def test_every_relation_has_its_row(admin_conn: Connection[Any]) -> None:
-    assert {_row_of(name) for name in _relations(admin_conn, "rpf")} == set(TABLES)
-    assert set(_relations(admin_conn, "vm")) == set(VIEWS)
-    assert set(_relations(admin_conn, "S")) == set(SEQUENCES)
+    assert {row_of(name) for name in list_relations(admin_conn, "rpf")} == set(TABLES)
+    assert set(list_relations(admin_conn, "vm")) == set(VIEWS)
+    assert set(list_relations(admin_conn, "S")) == set(SEQUENCES)
 
 
 def test_every_function_has_its_row(admin_conn: Connection[Any]) -> None:
     schema_of = {"ledger_owner": "ledger", "ledger_writer": "ledger", "gate_owner": "gate"}
     inner = {f"{schema_of[owner]}.{name}": owner for owner, names in INNER.items() for name in names.split()}
-    found = [(name, owner) for _, name, owner, *_ in admin_conn.execute(_FUNCTIONS)]
+    found = [(name, owner) for _, name, owner, *_ in admin_conn.execute(FUNCTIONS)]
     assert len(found) == len({name for name, _ in found}), "the matrix names functions without their arguments"
     assert {name for name, _ in found} == {*inner, *DOORS, *COMPUTING}
     assert {name: owner for name, owner in found if name in inner} == inner
@@ -123,7 +102,7 @@ def test_the_roles_are_all_there_are(admin_conn: Connection[Any]) -> None:
 
 
 def _expected(role: str, table: str, owner: str, operation: str) -> str:
-    rights = TABLES[_row_of(table)]
+    rights = TABLES[row_of(table)]
     granted = "" if operation == "truncate" else getattr(rights, operation)
     if role not in (owner, SUPERUSER, *granted.split()):
         return "denied"
@@ -137,8 +116,8 @@ def test_tables(acting: Any, admin_conn: Connection[Any], role: str) -> None:
     expected: dict[tuple[str, str], str] = {}
     got: dict[tuple[str, str], str] = {}
     with acting(role) as connection:
-        for table, owner in _relations(admin_conn, "rpf").items():
-            rights = TABLES[_row_of(table)]
+        for table, owner in list_relations(admin_conn, "rpf").items():
+            rights = TABLES[row_of(table)]
             for operation in ("select", *_WRITING):
                 expected[table, operation] = _expected(role, table, owner, operation)
                 some = rights.columns.get((role, operation))
@@ -165,13 +144,13 @@ def test_views_and_sequences(acting: Any, admin_conn: Connection[Any], role: str
     expected: dict[tuple[str, str], bool] = {}
     got: dict[tuple[str, str], bool] = {}
     with acting(role) as connection:
-        for view, owner in _relations(admin_conn, "vm").items():
+        for view, owner in list_relations(admin_conn, "vm").items():
             may_read = role in (owner, SUPERUSER, *VIEWS[view].split())
             for operation, statement in {"select": f"SELECT FROM {view} WHERE FALSE", **_writing(view, "tenant_id")}.items():
                 if operation == "select" or role not in (owner, SUPERUSER):
                     expected[view, operation] = operation == "select" and may_read
                     got[view, operation] = _attempt(connection, statement) == "yes"
-        for sequence, owner in _relations(admin_conn, "S").items():
+        for sequence, owner in list_relations(admin_conn, "S").items():
             is_owner = role in (owner, SUPERUSER)
             expected[sequence, "next"] = is_owner or role in SEQUENCES[sequence].split()
             got[sequence, "next"] = _attempt(connection, f"SELECT NEXTVAL('{sequence}')") == "yes"
@@ -183,7 +162,7 @@ def test_views_and_sequences(acting: Any, admin_conn: Connection[Any], role: str
 @pytest.mark.parametrize("role", ROLES)
 def test_functions(acting: Any, admin_conn: Connection[Any], role: str) -> None:
     """Each is called, with nulls: who may not is stopped before the first line of it."""
-    functions = admin_conn.execute(_FUNCTIONS).fetchall()
+    functions = admin_conn.execute(FUNCTIONS).fetchall()
     expected: dict[str, bool] = {}
     got: dict[str, bool] = {}
     with acting(role) as connection:
@@ -215,10 +194,10 @@ def test_what_no_login_role_may_do(acting: Any, conn_as: ConnAs, database: Datab
 @pytest.mark.parametrize("role", LOGIN_ROLES)
 def test_what_only_the_owner_of_a_table_may_do(acting: Any, admin_conn: Connection[Any], role: str) -> None:
     with acting(role) as connection:
-        for table in _relations(admin_conn, "rpf"):
+        for table in list_relations(admin_conn, "rpf"):
             for statement in OWNER_ONLY:
                 assert _attempt(connection, statement.format(table=table)) == "denied", (table, statement)
-        for part in [table for table in _relations(admin_conn, "r") if _row_of(table) == PARTS]:
+        for part in [table for table in list_relations(admin_conn, "r") if row_of(table) == PARTS]:
             assert _attempt(connection, f"ALTER TABLE ledger.transfers DETACH PARTITION {part}") == "denied"
 
 
@@ -229,93 +208,3 @@ def test_the_superuser_meets_the_guards_as_a_replica_too(admin_conn: Connection[
         admin_conn.execute("SELECT SET_CONFIG('session_replication_role', %s, TRUE)", ["replica" if replica else "origin"])
         for operation in TABLES[table].guarded:
             assert _attempt(admin_conn, _writing(table, "tenant_id")[operation]) == "guarded", operation
-
-
-# Walls of which the matrix takes no notice -----------------------------------------------------------------------------------
-
-
-def test_row_security_is_forced_and_every_policy_asks_for_the_tenant(admin_conn: Connection[Any]) -> None:
-    policies = (
-        "SELECT polname, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid) FROM pg_catalog.pg_policy"
-        " WHERE polrelid = %s::REGCLASS"
-    )
-    known = {
-        "( SELECT core.current_tenant() AS current_tenant)",
-        "current_setting('tellergate.tenant'::text, true)",
-    }
-    for table in _relations(admin_conn, "rpf"):
-        if not TABLES[_row_of(table)].has_tenant:
-            continue
-        flags = admin_conn.execute("SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = %s::REGCLASS", [table])
-        assert flags.fetchone() == (True, True), table
-        found = admin_conn.execute(policies, [table]).fetchall()
-        assert found, table
-        for _, using, check in found:
-            assert using == check, table
-            assert using in {f"(tenant_id = {source})" for source in known}, table
-
-
-def test_the_policy_that_believes_a_setting_is_for_the_functions_owner_alone(admin_conn: Connection[Any]) -> None:
-    rows = admin_conn.execute(
-        "SELECT polrelid::REGCLASS::TEXT, ARRAY(SELECT pg_get_userbyid(oid) FROM UNNEST(polroles) AS roles (oid))"
-        " FROM pg_catalog.pg_policy WHERE pg_get_expr(polqual, polrelid) ~ 'tellergate.tenant'"
-    ).fetchall()
-    assert rows
-    assert {tuple(roles) for _, roles in rows} == {("ledger_writer",)}
-
-
-def test_every_door_verifies_the_tenant_before_all_else_and_pins_its_names(admin_conn: Connection[Any]) -> None:
-    """A function with another's rights: what it reads by `tellergate.tenant` must be what it verified itself."""
-    functions = admin_conn.execute(_FUNCTIONS).fetchall()
-    sources = {name: source for _, name, _, _, _, _, source, _ in functions}
-    for _, name, owner, _, is_definer, settings, source, _ in functions:
-        if not is_definer:
-            assert name not in DOORS, name
-            continue
-        assert "search_path=pg_catalog, pg_temp" in settings, name
-        if owner == "ledger_writer":
-            assert name in DOORS, name
-            handed_on = re.fullmatch(r"\s*BEGIN\s+RETURN (ledger\.[a-z_]+)\([^;]*;\s+END\s*", source)
-            head, body = sources[handed_on.group(1) if handed_on else name].split("BEGIN", 1)
-            assert "v_tenant_id TEXT := core.current_tenant();" in head, name
-            noted = body.index("PERFORM set_config('tellergate.tenant', v_tenant_id, TRUE);")
-            assert not re.search(r"\b(ledger|gate)\.[a-z_]+", body[:noted]), (
-                f"{name}: touches something before the tenant is noted"
-            )
-
-
-def test_every_view_is_a_barrier(admin_conn: Connection[Any]) -> None:
-    for view in _relations(admin_conn, "vm"):
-        options = admin_conn.execute("SELECT reloptions::TEXT FROM pg_class WHERE oid = %s::REGCLASS", [view]).fetchone()
-        assert options is not None
-        assert "security_barrier=" in str(options[0]), view
-
-
-def test_a_new_part_has_every_guard(conn_as: ConnAs, tenant: Tenant, admin_conn: Connection[Any]) -> None:
-    """Parts made by the job are as the first ones, to the last trigger, policy, index and right."""
-    conn_as("jobs", tenant).execute("SELECT ledger.ensure_partitions(%s, 1)", [datetime(2041, 5, 1, tzinfo=UTC)])
-    admin_conn.execute("SELECT ledger.ensure_partitions(%s, 0)", [datetime(2042, 5, 1, tzinfo=UTC)])
-    parts = [table for table in _relations(admin_conn, "r") if _row_of(table) == PARTS]
-    assert {"ledger.transfers_2041_05", "ledger.transfers_2041_06", "ledger.transfers_2042_05"} <= set(parts)
-    assert len({str(_describe(admin_conn, part)) for part in parts}) == 1
-    triggers, _, _, owner, rights = _describe(admin_conn, parts[0])
-    assert triggers == ["append_only A core.refuse_change 58", "from_functions A ledger.refuse_stranger 6"]
-    assert (owner, rights) == ("ledger_owner", None)
-
-
-def _describe(admin: Connection[Any], part: str) -> tuple[Any, ...]:
-    """Return triggers, policies, indexes, owner and rights of a part, without its name."""
-    row = admin.execute(
-        sql.SQL(
-            "SELECT ARRAY(SELECT tgname || ' ' || tgenabled::TEXT || ' ' || tgfoid::REGPROC || ' ' || tgtype FROM pg_trigger"
-            " WHERE tgrelid = pg_class.oid AND NOT tgisinternal ORDER BY 1),"
-            " ARRAY(SELECT polname || ' ' || polroles::TEXT || ' ' || polcmd::TEXT || ' ' || pg_get_expr(polqual, polrelid)"
-            " FROM pg_policy WHERE polrelid = pg_class.oid ORDER BY 1),"
-            " ARRAY(SELECT indisunique || ' ' || indisvalid || ' ' || indkey::TEXT FROM pg_index"
-            " WHERE indrelid = pg_class.oid ORDER BY 1),"
-            " pg_get_userbyid(relowner), relacl::TEXT FROM pg_class WHERE oid = %s::REGCLASS"
-        ),
-        [part],
-    ).fetchone()
-    assert row is not None
-    return tuple(row)

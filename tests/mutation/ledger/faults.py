@@ -10,6 +10,7 @@ REFUNDS = f"{_LEDGER}/test_execute_refund.py"
 LADDER = f"{_LEDGER}/test_result_ladder.py"
 RIGHTS = f"{_LEDGER}/test_rights.py"
 MATRIX = f"{_LEDGER}/test_permission_matrix.py"
+WALLS = f"{_LEDGER}/test_walls.py"
 ATTACKS = f"{_LEDGER}/test_attacks.py"
 PAIRS = f"{_LEDGER}/test_both_ways.py"
 
@@ -137,7 +138,10 @@ FAULTS = (
     Fault("guard_of_inserts_gone", RIGHTS, statement="DROP TRIGGER from_functions ON ledger.transfers"),
     Fault("guard_of_a_part_gone", MATRIX, statement="DROP TRIGGER append_only ON ledger.transfers_other"),
     Fault("guard_not_for_replicas", MATRIX, statement="ALTER TABLE ledger.transfers ENABLE TRIGGER append_only"),
-    Fault("new_parts_without_guards", MATRIX, "prepare_partition", "CALL ledger.guard_entries(p_part);", ""),
+    Fault("new_parts_without_guards", WALLS, "prepare_partition", "CALL ledger.guard_entries(p_part);", ""),
+    Fault("insert_for_another_tenant", WALLS, _PLAIN, "event_id) VALUES (p_tenant_id,", "event_id) VALUES (p_currency,"),
+    Fault("update_of_every_tenant", WALLS, "undo_side", "WHERE tenant_id = p_tenant_id AND account", "WHERE account"),
+    Fault("door_that_proves_nothing", WALLS, "claim_writer", "core.current_tenant()", "current_setting('tellergate.tenant')"),
     Fault("one_right_too_many", MATRIX, statement="GRANT INSERT ON ledger.transfers TO executor"),
     Fault(
         "inner_step_open_to_all", MATRIX,
