@@ -67,17 +67,6 @@ DECLARE
     v_found ledger.target_columns;
 BEGIN
     PERFORM FROM ledger.holds WHERE tenant_id = p_tenant_id AND transfer_id = ANY(p_targets) ORDER BY transfer_id FOR NO KEY UPDATE;
-    -- Who reverses between rolled-up accounts has no row in common with who does the same: the target's id is their lock.
-    PERFORM pg_advisory_xact_lock(hashtextextended('tellergate.reversal.' || p_tenant_id || '.' || transfer_id::TEXT, 0))
-    FROM (
-        SELECT transfers.transfer_id
-        FROM ledger.transfers
-        INNER JOIN ledger.accounts AS debits ON debits.tenant_id = p_tenant_id AND debits.account = transfers.debit_account
-        INNER JOIN ledger.accounts AS credits ON credits.tenant_id = p_tenant_id AND credits.account = transfers.credit_account
-        WHERE transfers.tenant_id = p_tenant_id AND transfers.transfer_id = ANY(p_targets) AND transfers.kind IN (1, 3)
-            AND debits.rolled_up AND credits.rolled_up
-        ORDER BY transfers.transfer_id OFFSET 0
-    ) AS unlocked;
     WITH named AS MATERIALIZED (
         SELECT id, ROW_NUMBER() OVER (ORDER BY id) AS slot
         FROM (SELECT DISTINCT id FROM UNNEST(p_targets) AS asked (id) WHERE id IS NOT NULL) AS ids

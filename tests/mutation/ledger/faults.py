@@ -41,7 +41,7 @@ FAULTS = (
     Fault("locks_in_the_opposite_order", CONCURRENCY, "lock_accounts", "ORDER BY accounts.code,", "ORDER BY accounts.code DESC,"),
     Fault("single_locks_the_debit_first", CONCURRENCY, _PLAIN, "p_debit < p_credit AND v_debit IS NULL", "v_debit IS NULL"),
     Fault("holds_without_a_lock", CONCURRENCY, "find_targets", "ORDER BY transfer_id FOR NO KEY UPDATE", "ORDER BY transfer_id"),
-    Fault("reversals_without_a_lock", CONCURRENCY, "find_targets", "debits.rolled_up AND credits.rolled_up", "FALSE"),
+    Fault("reversals_without_a_lock", CONCURRENCY, "write_batch", "PERFORM pg_advisory_xact_lock(", "PERFORM ABS("),
     Fault("charge_without_a_lock", REFUNDS, "check_charge", " FOR NO KEY UPDATE", ""),
     Fault(
         "decision_without_a_lock", REFUNDS, "execute_refund", "v_decision.transfer_id FOR UPDATE", "v_decision.transfer_id",
