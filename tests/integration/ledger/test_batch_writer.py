@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import Connection
+from psycopg import Connection, sql
 
 from domain.errors import Unavailable
 from domain.transfer import MAX_BATCH, ResultCode, TransferRequest, TransferResult
@@ -419,14 +419,16 @@ def test_a_request_that_was_never_sent_hears_that_nothing_moved(desk: Desk) -> N
     assert codes_of(writer.submit(desk.allow())) == [ACCEPTED]
     desk.hold_back(writer)
     waiting = writer.submit(desk.allow())
-    desk.admin.execute("ALTER ROLE executor NOLOGIN")
+    # This worker's database only: a role is the whole cluster's, and other tests log in as it.
+    database = sql.Identifier(desk.admin.info.dbname)
+    desk.admin.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM executor").format(database))
     try:
         desk.before = once(desk.cut)
         desk.held.set()
         with pytest.raises(DatabaseUnavailable):
             waiting.result(_WAIT_S * 2)
     finally:
-        desk.admin.execute("ALTER ROLE executor LOGIN")
+        desk.admin.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO executor").format(database))
     assert desk.transfers() == 1
     assert codes_of(writer.submit(desk.allow())) == [ACCEPTED]
 
