@@ -188,12 +188,16 @@ BEGIN
 END
 $$;
 
--- For everyone but the functions that move money, the superuser and the owner included.
+-- For everyone but the functions that move money, the superuser and the owner included. Not as the trigger's WHEN: the server parses
+-- that anew for every statement.
 CREATE FUNCTION ledger.refuse_stranger() RETURNS TRIGGER
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    RAISE EXCEPTION '%.%: only the functions of the ledger write here', tg_table_schema, tg_table_name USING ERRCODE = '42501';
+    IF CURRENT_USER <> 'ledger_writer' THEN
+        RAISE EXCEPTION '%.%: only the functions of the ledger write here', tg_table_schema, tg_table_name USING ERRCODE = '42501';
+    END IF;
+    RETURN NULL;
 END
 $$;
 
@@ -205,8 +209,7 @@ BEGIN
     CALL core.protect_posting_table(target);
     CALL core.protect_append_only_table(target);
     EXECUTE format(
-        'CREATE TRIGGER from_functions BEFORE INSERT ON %s FOR EACH STATEMENT WHEN (CURRENT_USER <> ''ledger_writer'')'
-        ' EXECUTE FUNCTION ledger.refuse_stranger()', target
+        'CREATE TRIGGER from_functions BEFORE INSERT ON %s FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_stranger()', target
     );
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER from_functions', target);
 END

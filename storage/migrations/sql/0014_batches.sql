@@ -46,6 +46,35 @@ AS $$
         OR EXISTS (SELECT FROM ledger.refusals WHERE tenant_id = p_tenant_id AND transfer_id = p_transfer_id)
 $$;
 
+-- Every column as long as the ids, every place within the accounts: what else would be a fault of the caller's program.
+CREATE FUNCTION ledger.require_shape(p_batch ledger.request_batch) RETURNS VOID
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    n INTEGER := CARDINALITY(p_batch.ids);
+    v_accounts INTEGER := CARDINALITY(p_batch.accounts);
+BEGIN
+    IF n IS NULL OR n NOT BETWEEN 1 AND 8000 THEN
+        RAISE EXCEPTION 'batch: 1 to 8000 requests, not %', n USING ERRCODE = '22023';
+    END IF;
+    IF (
+        CARDINALITY(p_batch.kinds) = n AND CARDINALITY(p_batch.debits) = n AND CARDINALITY(p_batch.credits) = n
+        AND CARDINALITY(p_batch.amounts) = n AND CARDINALITY(p_batch.codes) = n AND CARDINALITY(p_batch.occurred_at) = n
+        AND CARDINALITY(p_batch.targets) = n AND CARDINALITY(p_batch.expiries) = n AND CARDINALITY(p_batch.flags) = n
+        AND CARDINALITY(p_batch.currencies) = v_accounts
+        AND 1 <= ALL(p_batch.kinds) AND 6 >= ALL(p_batch.kinds) AND 1 <= ALL(p_batch.debits) AND v_accounts >= ALL(p_batch.debits)
+        AND 1 <= ALL(p_batch.credits) AND v_accounts >= ALL(p_batch.credits)
+        AND (10 >= ALL(p_batch.codes) OR p_batch.codes <@ ARRAY[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 90, 91, 92]::SMALLINT[])
+        AND 1 <= ALL(p_batch.codes) AND 0 <= ALL(p_batch.flags) AND 5 >= ALL(p_batch.flags)
+        AND ARRAY_POSITION(p_batch.ids, NULL) IS NULL AND ARRAY_POSITION(p_batch.amounts, NULL) IS NULL
+        AND ARRAY_POSITION(p_batch.occurred_at, NULL) IS NULL AND ARRAY_POSITION(p_batch.accounts, NULL) IS NULL
+        AND ARRAY_POSITION(p_batch.currencies, NULL) IS NULL
+    ) IS NOT TRUE THEN
+        RAISE EXCEPTION 'batch: columns of different lengths, a null, or a number out of its range' USING ERRCODE = '22023';
+    END IF;
+END
+$$;
+
 -- Pass 1: each request by itself, then chains as wholes. 0: nothing stands against it so far.
 CREATE FUNCTION ledger.check_requests(p_tenant_id TEXT, p_batch ledger.request_batch, p_now TIMESTAMPTZ, p_system BOOLEAN) RETURNS SMALLINT[]
 LANGUAGE plpgsql
@@ -174,7 +203,7 @@ CREATE FUNCTION ledger.find_repetitions(p_ids UUID[], p_digests BYTEA[]) RETURNS
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM UNNEST(p_ids) AS asked (id) GROUP BY id HAVING COUNT(*) > 1) THEN RETURN NULL; END IF;
+    IF NOT EXISTS (SELECT FROM (SELECT UNNEST(p_ids) AS id) AS asked GROUP BY id HAVING COUNT(*) > 1) THEN RETURN NULL; END IF;
     RETURN (
         SELECT ARRAY_AGG(first_place ORDER BY place) FROM (
             SELECT place, MIN(place) OVER (PARTITION BY id, digest)::INTEGER AS first_place
@@ -247,21 +276,21 @@ CREATE FUNCTION ledger.take_authorizations(
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_places INTEGER[];
-    v_taken UUID[];
     v_decisions UUID[] := ARRAY_FILL(NULL::UUID, ARRAY[CARDINALITY(p_ids)]);
+    v_taken RECORD;
 BEGIN
-    WITH taken AS (
+    FOR v_taken IN
         DELETE FROM gate.authorizations AS tokens
-        USING UNNEST(p_ids, p_digests, p_wanted) WITH ORDINALITY AS asked (id, digest, wanted, place)
+        USING (
+            SELECT id, digest, wanted, ROW_NUMBER() OVER ()::INTEGER AS place
+            FROM (SELECT UNNEST(p_ids) AS id, UNNEST(p_digests) AS digest, UNNEST(p_wanted) AS wanted) AS columns
+        ) AS asked
         WHERE tokens.tenant_id = p_tenant_id AND tokens.transfer_id = asked.id AND asked.wanted AND tokens.digest = asked.digest
             AND p_now >= tokens.valid_from AND p_now < tokens.valid_until
             AND clock_timestamp() - tokens.recorded_at < tokens.valid_until - tokens.valid_from
         RETURNING asked.place, tokens.decision_id
-    )
-    SELECT ARRAY_AGG(place), ARRAY_AGG(decision_id) INTO v_places, v_taken FROM taken;
-    FOR i IN 1..COALESCE(CARDINALITY(v_places), 0) LOOP
-        v_decisions[v_places[i]] := v_taken[i];
+    LOOP
+        v_decisions[v_taken.place] := v_taken.decision_id;
     END LOOP;
     RETURN v_decisions;
 END

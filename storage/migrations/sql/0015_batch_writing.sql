@@ -2,9 +2,10 @@
 
 SET LOCAL ROLE ledger_writer;
 
--- What the accounts hold, by place in the batch; sums and versions of rolled-up accounts start at 0 and are what is added.
+-- What the accounts hold, by place in the batch; `rows`: where a locked row stands till the transaction ends. sums and versions of rolled-up accounts start at 0 and are what is added.
 -- `flags`: 1 debits within credits, 2 credits within debits, 4 closed, 8 stopped, 16 rolled up; NULL where there is no account.
 CREATE TYPE ledger.account_columns AS (
+    rows TID [],
     accounts INTEGER [],
     flags INTEGER [],
     debits BIGINT [],
@@ -18,30 +19,44 @@ CREATE FUNCTION ledger.lock_accounts(p_tenant_id TEXT, p_codes TEXT[], p_currenc
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_found ledger.account_columns;
+    n INTEGER := CARDINALITY(p_codes);
+    tids TID[] := ARRAY_FILL(NULL::TID, ARRAY[n]); ids INTEGER[] := ARRAY_FILL(NULL::INTEGER, ARRAY[n]); flags INTEGER[] := ids;
+    db BIGINT[] := ARRAY_FILL(0::BIGINT, ARRAY[n]); cr BIGINT[] := db; hd BIGINT[] := db; hc BIGINT[] := db; ver BIGINT[] := db;
+    v_row RECORD;
+    v_last INTEGER := 0;
+    k INTEGER;
 BEGIN
-    PERFORM FROM UNNEST(p_codes, p_currencies) AS asked (code, currency)
-    INNER JOIN ledger.accounts
-        ON accounts.tenant_id = p_tenant_id AND accounts.code = asked.code AND accounts.currency = asked.currency AND NOT accounts.rolled_up
-    ORDER BY accounts.code, accounts.currency
-    FOR NO KEY UPDATE OF accounts;
-    -- A statement of its own: it sees what those committed who held the locks before us.
-    SELECT
-        ARRAY_AGG(account ORDER BY place),
-        ARRAY_AGG(
+    -- The rows come as they are once the lock is held, whatever the snapshot saw: READ COMMITTED reads the newest version then.
+    FOR v_row IN
+        SELECT
+            asked.place, accounts.ctid, accounts.account, debits_posted_minor, credits_posted_minor, debits_pending_minor, credits_pending_minor, version,
             debits_must_not_exceed_credits::INTEGER + credits_must_not_exceed_debits::INTEGER * 2 + closed::INTEGER * 4
-            + stopped::INTEGER * 8 + rolled_up::INTEGER * 16 ORDER BY place
-        ),
-        ARRAY_AGG(CASE WHEN rolled_up THEN 0 ELSE debits_posted_minor END ORDER BY place),
-        ARRAY_AGG(CASE WHEN rolled_up THEN 0 ELSE credits_posted_minor END ORDER BY place),
-        ARRAY_AGG(CASE WHEN rolled_up THEN 0 ELSE debits_pending_minor END ORDER BY place),
-        ARRAY_AGG(CASE WHEN rolled_up THEN 0 ELSE credits_pending_minor END ORDER BY place),
-        ARRAY_AGG(CASE WHEN rolled_up THEN 0 ELSE version END ORDER BY place)
-    INTO v_found.accounts, v_found.flags, v_found.debits, v_found.credits, v_found.held_debits, v_found.held_credits, v_found.versions
-    FROM UNNEST(p_codes, p_currencies) WITH ORDINALITY AS asked (code, currency, place)
-    LEFT JOIN ledger.accounts
-        ON accounts.tenant_id = p_tenant_id AND accounts.code = asked.code AND accounts.currency = asked.currency;
-    RETURN v_found;
+            + stopped::INTEGER * 8 AS flags
+        FROM (
+            SELECT code, currency, ROW_NUMBER() OVER ()::INTEGER AS place
+            FROM (SELECT UNNEST(p_codes) AS code, UNNEST(p_currencies) AS currency) AS columns
+        ) AS asked
+        INNER JOIN ledger.accounts
+            ON accounts.tenant_id = p_tenant_id AND accounts.code = asked.code AND accounts.currency = asked.currency
+                AND NOT accounts.rolled_up
+        ORDER BY accounts.code, accounts.currency
+        FOR NO KEY UPDATE OF accounts
+    LOOP
+        IF v_row.account = v_last THEN
+            RAISE EXCEPTION 'batch: account % twice among its accounts', p_codes[v_row.place] USING ERRCODE = '22023';
+        END IF;
+        v_last := v_row.account;
+        k := v_row.place; tids[k] := v_row.ctid; ids[k] := v_row.account; flags[k] := v_row.flags; db[k] := v_row.debits_posted_minor;
+        cr[k] := v_row.credits_posted_minor; hd[k] := v_row.debits_pending_minor; hc[k] := v_row.credits_pending_minor;
+        ver[k] := v_row.version;
+    END LOOP;
+    FOR i IN 1..n LOOP
+        CONTINUE WHEN ids[i] IS NOT NULL;
+        SELECT account, closed::INTEGER * 4 + stopped::INTEGER * 8 + 16 AS flags INTO v_row FROM ledger.accounts
+        WHERE tenant_id = p_tenant_id AND code = p_codes[i] AND currency = p_currencies[i] AND rolled_up;
+        ids[i] := v_row.account; flags[i] := v_row.flags;
+    END LOOP;
+    RETURN ROW(tids, ids, flags, db, cr, hd, hc, ver)::ledger.account_columns;
 END
 $$;
 
@@ -236,7 +251,7 @@ BEGIN
         res[i] := 29;
     END LOOP;
     RETURN ROW(
-        ROW(ids, flags, db, cr, hd, hc, ver)::ledger.account_columns,
+        ROW(p_accounts.rows, ids, flags, db, cr, hd, hc, ver)::ledger.account_columns,
         ROW(slots, NULL, p_targets.ids, t_kinds, t_states, t_amounts, t_reversed, t_debits, t_credits, t_expiries)::ledger.target_columns,
         ROW(res, NULL, p_batch.ids, amounts, dv, cv, da, ca, NULL)::ledger.result_batch
     )::ledger.played_batch;

@@ -14,6 +14,8 @@ DECLARE
     v_credit_ids INTEGER[] := p_batch.credits;
     v_accounts INTEGER[] := (p_played.accounts).accounts;
     v_after ledger.account_columns := p_played.accounts;
+    v_flags INTEGER[] := (p_played.accounts).flags;
+    v_versions BIGINT[] := (p_played.accounts).versions;
     v_answers ledger.result_batch := p_played.answers;
 BEGIN
     FOR i IN 1..CARDINALITY(v_debit_ids) LOOP
@@ -23,15 +25,21 @@ BEGIN
     UPDATE ledger.accounts SET
         debits_posted_minor = after.debits, credits_posted_minor = after.credits, debits_pending_minor = after.held_debits,
         credits_pending_minor = after.held_credits, version = after.version
-    FROM UNNEST(v_after.accounts, v_after.flags, v_after.debits, v_after.credits, v_after.held_debits, v_after.held_credits, v_after.versions,
-        p_before.versions) AS after (account, flags, debits, credits, held_debits, held_credits, version, version_before)
-    WHERE accounts.tenant_id = p_tenant_id AND accounts.account = after.account AND after.flags & 16 = 0
+    FROM (
+        SELECT
+            UNNEST(v_after.rows) AS id, UNNEST(v_after.accounts) AS account, UNNEST(v_after.debits) AS debits,
+            UNNEST(v_after.credits) AS credits, UNNEST(v_after.held_debits) AS held_debits, UNNEST(v_after.held_credits) AS held_credits,
+            UNNEST(v_after.versions) AS version, UNNEST(p_before.versions) AS version_before
+    ) AS after
+    -- Without another look-up by key: whoever holds a row's lock knows where it stands.
+    WHERE accounts.ctid = after.id AND accounts.tenant_id = p_tenant_id AND accounts.account = after.account
         AND after.version <> after.version_before;
-    INSERT INTO ledger.tails
-    SELECT p_tenant_id, account, debits, credits, held_debits, held_credits, entries
-    FROM UNNEST(v_after.accounts, v_after.flags, v_after.debits, v_after.credits, v_after.held_debits, v_after.held_credits, v_after.versions)
-        AS after (account, flags, debits, credits, held_debits, held_credits, entries)
-    WHERE flags & 16 <> 0 AND entries <> 0;
+    FOR i IN 1..CARDINALITY(v_after.accounts) LOOP
+        CONTINUE WHEN v_flags[i] & 16 = 0 OR v_versions[i] = 0;
+        INSERT INTO ledger.tails VALUES (
+            p_tenant_id, v_accounts[i], v_after.debits[i], v_after.credits[i], v_after.held_debits[i], v_after.held_credits[i], v_versions[i]
+        );
+    END LOOP;
     INSERT INTO ledger.transfers (
         tenant_id, transfer_id, decision_id, target_id, debit_account, credit_account, amount_minor, debit_version, credit_version,
         debit_balance_after_minor, credit_balance_after_minor, occurred_at, recorded_at, hold_expires_at, kind, code, flags
@@ -39,18 +47,18 @@ BEGIN
     SELECT
         p_tenant_id, id, decision_id, target_id, debit, credit, amount, debit_version, credit_version, debit_balance, credit_balance,
         occurred_at, p_now, expiry, kind, code, flags
-    FROM UNNEST(
-        p_batch.ids, p_decisions, p_batch.targets, v_debit_ids, v_credit_ids, v_answers.amounts, v_answers.debit_versions,
-        v_answers.credit_versions, v_answers.debit_balances, v_answers.credit_balances, p_batch.occurred_at, p_batch.expiries,
-        p_batch.kinds, p_batch.codes, p_batch.flags, v_answers.codes
-    ) AS made (
-        id, decision_id, target_id, debit, credit, amount, debit_version, credit_version, debit_balance, credit_balance, occurred_at,
-        expiry, kind, code, flags, result
-    )
+    FROM (
+        SELECT
+            UNNEST(p_batch.ids) AS id, UNNEST(p_decisions) AS decision_id, UNNEST(p_batch.targets) AS target_id,
+            UNNEST(v_debit_ids) AS debit, UNNEST(v_credit_ids) AS credit, UNNEST(v_answers.amounts) AS amount,
+            UNNEST(v_answers.debit_versions) AS debit_version, UNNEST(v_answers.credit_versions) AS credit_version,
+            UNNEST(v_answers.debit_balances) AS debit_balance, UNNEST(v_answers.credit_balances) AS credit_balance,
+            UNNEST(p_batch.occurred_at) AS occurred_at, UNNEST(p_batch.expiries) AS expiry, UNNEST(p_batch.kinds) AS kind,
+            UNNEST(p_batch.codes) AS code, UNNEST(p_batch.flags) AS flags, UNNEST(v_answers.codes) AS result
+    ) AS made
     WHERE result = 29;
     INSERT INTO core.events_unsequenced (tenant_id, event_id)
-    SELECT p_tenant_id, id FROM UNNEST(p_batch.ids, v_answers.codes) WITH ORDINALITY AS made (id, result, place)
-    WHERE result = 29 ORDER BY place;
+    SELECT p_tenant_id, id FROM (SELECT UNNEST(p_batch.ids) AS id, UNNEST(v_answers.codes) AS result) AS made WHERE result = 29;
 END
 $$;
 
@@ -81,7 +89,7 @@ $$;
 -- Passes 2 and 3. Returns the codes with those of the two passes, and the stored answers of what was accepted before.
 CREATE TYPE ledger.admission AS (
     answers ledger.result_batch,
-    decisions UUID[]
+    decisions UUID []
 );
 CREATE FUNCTION ledger.admit(
     p_tenant_id TEXT, p_batch ledger.request_batch, p_results SMALLINT[], p_chains INTEGER[], p_digests BYTEA[], p_repetitions INTEGER[],
@@ -120,8 +128,9 @@ BEGIN
     IF p_repetitions IS NOT NULL THEN
         res := ledger.answer_repetitions(p_batch.ids, res, p_repetitions, v_decisions);
     END IF;
-    v_missing := ARRAY(SELECT place FROM UNNEST(res, v_decisions) WITH ORDINALITY AS asked (code, decision_id, place)
-        WHERE code = 0 AND decision_id IS NULL);
+    FOR i IN 1..n LOOP
+        IF res[i] = 0 AND v_decisions[i] IS NULL THEN v_missing := v_missing || i; END IF;
+    END LOOP;
     IF CARDINALITY(v_missing) > 0 THEN
         refused := ARRAY_FILL(NULL::SMALLINT, ARRAY[n]); amounts := ARRAY_FILL(NULL::BIGINT, ARRAY[n]);
         dv := amounts; cv := amounts; da := amounts; ca := amounts; times := ARRAY_FILL(NULL::TIMESTAMPTZ, ARRAY[n]);
@@ -267,12 +276,16 @@ $$;
 -- `p_system`: the ledger's own kinds (opening balance, import, expiry), which need no decision and are not remembered when refused.
 CREATE FUNCTION ledger.write_batch(p_tenant_id TEXT, p_batch ledger.request_batch, p_now TIMESTAMPTZ, p_system BOOLEAN) RETURNS ledger.result_batch
 LANGUAGE plpgsql
+-- Look-ups by key and nothing else, whatever the statistics say.
 SET plan_cache_mode = 'force_generic_plan'
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
 AS $$
 DECLARE
     v_chains INTEGER[] := ledger.find_chains(p_batch.flags);
     v_results SMALLINT[] := ledger.check_requests(p_tenant_id, p_batch, p_now, p_system);
-    v_has_targets BOOLEAN := EXISTS (SELECT FROM UNNEST(p_batch.kinds) AS asked (kind) WHERE kind <> 1);
+    v_has_targets BOOLEAN := 1 <> ANY(p_batch.kinds);
     v_digests BYTEA[];
     v_repetitions INTEGER[];
     v_accounts ledger.account_columns;
@@ -286,7 +299,7 @@ BEGIN
     v_repetitions := ledger.find_repetitions(p_batch.ids, v_digests);
     -- Locks in one order for everyone: reversals, accounts by code, then authorizations, then holds. Two rolled-up accounts have no
     -- lock in common that would make one reversal between them see the other.
-    IF EXISTS (SELECT FROM UNNEST(p_batch.kinds) AS asked (kind) WHERE kind = 6) THEN
+    IF 6 = ANY(p_batch.kinds) THEN
         PERFORM pg_advisory_xact_lock(hashtextextended('ledger.reversals|' || p_tenant_id, 0));
     END IF;
     IF v_repetitions IS NOT NULL AND (v_chains IS NOT NULL OR v_has_targets OR p_system)
@@ -303,8 +316,11 @@ BEGIN
     IF NOT p_system THEN
         INSERT INTO ledger.refusals (tenant_id, transfer_id, decision_id, code, digest, refused_at)
         SELECT p_tenant_id, id, decision_id, (ledger.result_codes())[result], digest, p_now
-        FROM UNNEST(p_batch.ids, v_admission.decisions, (v_played.answers).codes, v_results, v_digests)
-            AS made (id, decision_id, result, admitted, digest)
+        FROM (
+            SELECT
+                UNNEST(p_batch.ids) AS id, UNNEST(v_admission.decisions) AS decision_id, UNNEST((v_played.answers).codes) AS result,
+                UNNEST(v_results) AS admitted, UNNEST(v_digests) AS digest
+        ) AS made
         WHERE admitted = 0 AND result <> 29;
     END IF;
     v_answers := v_played.answers;
@@ -332,37 +348,6 @@ BEGIN
 END
 $$;
 
--- Every column as long as the ids, every place within the accounts: what else would be a fault of the caller's program.
-CREATE FUNCTION ledger.require_shape(p_batch ledger.request_batch) RETURNS VOID
-LANGUAGE plpgsql
-AS $$
-DECLARE
-    n INTEGER := CARDINALITY(p_batch.ids);
-    v_accounts INTEGER := CARDINALITY(p_batch.accounts);
-BEGIN
-    IF n IS NULL OR n NOT BETWEEN 1 AND 8000 THEN
-        RAISE EXCEPTION 'batch: 1 to 8000 requests, not %', n USING ERRCODE = '22023';
-    END IF;
-    IF (
-        CARDINALITY(p_batch.kinds) = n AND CARDINALITY(p_batch.debits) = n AND CARDINALITY(p_batch.credits) = n
-        AND CARDINALITY(p_batch.amounts) = n AND CARDINALITY(p_batch.codes) = n AND CARDINALITY(p_batch.occurred_at) = n
-        AND CARDINALITY(p_batch.targets) = n AND CARDINALITY(p_batch.expiries) = n AND CARDINALITY(p_batch.flags) = n
-        AND CARDINALITY(p_batch.currencies) = v_accounts
-    ) IS NOT TRUE OR EXISTS (
-        SELECT FROM UNNEST(p_batch.ids, p_batch.kinds, p_batch.debits, p_batch.credits, p_batch.amounts, p_batch.codes, p_batch.flags, p_batch.occurred_at)
-            AS asked (id, kind, debit, credit, amount, code, flags, occurred_at)
-        WHERE (
-            id IS NOT NULL AND kind BETWEEN 1 AND 6 AND debit BETWEEN 1 AND v_accounts AND credit BETWEEN 1 AND v_accounts
-            AND amount IS NOT NULL AND (code BETWEEN 1 AND 10 OR code BETWEEN 90 AND 92) AND flags BETWEEN 0 AND 7 AND flags & 6 <> 6
-            AND occurred_at IS NOT NULL
-        ) IS NOT TRUE
-    ) OR EXISTS (SELECT FROM UNNEST(p_batch.accounts, p_batch.currencies) AS named (code, currency) WHERE code IS NULL OR currency IS NULL)
-        OR (SELECT COUNT(*) FROM (SELECT DISTINCT code, currency FROM UNNEST(p_batch.accounts, p_batch.currencies) AS named (code, currency)) AS once) <> v_accounts
-    THEN
-        RAISE EXCEPTION 'batch: columns of different lengths, a null, or a number out of its range' USING ERRCODE = '22023';
-    END IF;
-END
-$$;
 GRANT EXECUTE ON FUNCTION ledger.post_many(ledger.request_batch, TIMESTAMPTZ, BIGINT) TO executor;
 
 -- Become the one batching writer of the tenant: waits for a batch in flight, then its writer is refused.
