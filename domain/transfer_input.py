@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -88,7 +88,8 @@ def require_well_typed(requests: Sequence[TransferRequest]) -> None:
 
 
 def _find_type_fault(request: TransferRequest) -> str | None:
-    # One expression for the usual case: this runs for each of 8,000 requests of a call.
+    # One expression for the usual case: this runs for each of 8,000 requests of a call. Most times hold the very zone UTC, and
+    # need not be asked for their offset.
     if (
         type(request.amount_minor) is int
         and type(request.transfer_id) is UUID
@@ -98,7 +99,7 @@ def _find_type_fault(request: TransferRequest) -> str | None:
         and type(request.linked) is bool
         and (request.target_id is None or type(request.target_id) is UUID)
         and (request.balancing is None or type(request.balancing) is Balancing)
-        and _is_utc(request.occurred_at)
+        and ((type(request.occurred_at) is datetime and request.occurred_at.tzinfo is UTC) or _is_utc(request.occurred_at))
         and (request.hold_expires_at is None or _is_utc(request.hold_expires_at))
     ):
         return None

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -66,12 +66,14 @@ Outcome = tuple["Future[list[TransferResult]]", "list[TransferResult] | Exceptio
 def resolve(outcomes: Sequence[Outcome]) -> None:
     """Give each caller his answer, in the thread that calls. Those who have one keep it."""
     for answer, outcome in outcomes:
-        if answer.done():
+        # No question first whether it has one: that takes the future's lock once more for each caller.
+        try:
+            if isinstance(outcome, Exception):
+                answer.set_exception(outcome)
+            else:
+                answer.set_result(outcome)
+        except InvalidStateError:
             continue
-        if isinstance(outcome, Exception):
-            answer.set_exception(outcome)
-        else:
-            answer.set_result(outcome)
 
 
 class BatchWriter:
@@ -279,11 +281,11 @@ class BatchWriter:
             self._waiting_count = 0
         return taken
 
-    def _hand_out(self, part: Sequence[_Waiting], results: Sequence[TransferResult]) -> None:
+    def _hand_out(self, part: Sequence[_Waiting], results: list[TransferResult]) -> None:
         outcomes: list[Outcome] = []
         place = 0
         for waiting in part:
-            outcomes.append((waiting.answer, list(results[place : place + len(waiting.requests)])))
+            outcomes.append((waiting.answer, results[place : place + len(waiting.requests)]))
             place += len(waiting.requests)
         self._give(outcomes)
 

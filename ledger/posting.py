@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 
 from domain.errors import BrokenInvariant
 from domain.transfer import ResultCode, TransferRequest, TransferResult
-from ledger.columns import KIND_NUMBERS, fit_column, flags_of, lay_out, read_answers
+from ledger.columns import KIND_NUMBERS, ask_by_column, fit_column, flags_of
 from ledger.results import Execution, ExecutionCode, Posting
 from storage.named_queries import load_queries
 
@@ -81,13 +81,11 @@ def post_transfers(
     """Ask for up to MAX_BATCH transfers in one call and transaction, as role executor; one answer each, in their order.
 
     Raises: psycopg.errors.ObjectNotInPrerequisiteState when another writer took over (`writer_epoch`), UnreadableAnswer,
-    psycopg.Error.
+    NaiveTime, psycopg.Error.
     """
     if not requests:
         return []
-    parameters = {**lay_out(requests), "now": now, "writer_epoch": writer_epoch}
-    row = connection.execute(_QUERIES["post_many"], parameters, binary=True, prepare=True).fetchone()
-    return read_answers(requests, row)
+    return ask_by_column(connection, _QUERIES["post_many"], requests, now=now, writer_epoch=writer_epoch)
 
 
 def claim_writer(connection: Connection[Any], *, now: datetime) -> int:

@@ -18,15 +18,14 @@ from psycopg import errors as sql_errors
 from psycopg.rows import class_row
 
 from domain.errors import Conflict, InvalidInput
-from domain.transfer import MAX_AMOUNT_MINOR, MAX_BATCH, TransferCode, TransferKind, TransferRequest, TransferResult
+from domain.transfer import MAX_BATCH, TransferCode, TransferKind, TransferRequest, TransferResult
 from domain.transfer_input import require_well_typed
-from ledger.columns import lay_out, read_answers
+from ledger.columns import ask_by_column
 from ledger.port import AccountExists, AccountInUse, AccountNotFound, BatchTooLarge
 from storage.named_queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).parent / "sql" / "setup.sql")
 _IMPORT_CODES = frozenset({TransferCode.OPENING_BALANCE, TransferCode.IMPORT})
-_MAX_STORABLE = 2**63 - 1
 
 
 class InvalidAccount(InvalidInput):
@@ -144,18 +143,10 @@ def import_transfers(connection: Connection[Any], requests: Sequence[TransferReq
             raise NotImportable(f"requests[{index}]: an import is a posting with the code opening_balance or import")
     if not requests:
         return []
-    parameters = lay_out(requests)
-    # What BIGINT can't hold is out of range in the ledger's own terms too, so it may travel as the next amount that is.
-    parameters["amounts"] = [_storable(amount) for amount in parameters["amounts"]]
     try:
-        row = connection.execute(_QUERIES["import_transfers"], {**parameters, "now": now}).fetchone()
+        return ask_by_column(connection, _QUERIES["import_transfers"], requests, now=now)
     except sql_errors.CheckViolation as error:
         raise MonthArchived("an id belongs to a month that is archived: whether it was used can't be told any more") from error
-    return read_answers(requests, row)
-
-
-def _storable(amount_minor: int) -> int:
-    return max(min(amount_minor, MAX_AMOUNT_MINOR + 1), -_MAX_STORABLE)
 
 
 def _change(connection: Connection[Any], query: str, parameters: dict[str, Any]) -> bool:

@@ -21,13 +21,7 @@ SELECT
     answers.credit_balances,
     answers.recorded_at
 FROM
-    ledger.post_many(
-        (
-            %(ids)s::UUID[], %(kinds)s::SMALLINT[], %(debits)s::INTEGER[], %(credits)s::INTEGER[], %(amounts)s::BIGINT[],
-            %(codes)s::SMALLINT[], %(occurred_at)s::TIMESTAMPTZ[], %(targets)s::UUID[], %(expiries)s::TIMESTAMPTZ[], %(flags)s::SMALLINT[],
-            %(accounts)s::TEXT[], %(currencies)s::TEXT[]
-        )::ledger.request_batch, %(now)s, %(writer_epoch)s::BIGINT
-    ) AS answers;
+    ledger.post_many(%(batch)s::ledger.request_batch, %(now)s, %(writer_epoch)s::BIGINT) AS answers;
 
 -- name: claim_writer
 -- The epoch of the one batching writer of the tenant.

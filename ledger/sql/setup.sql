@@ -64,10 +64,4 @@ SELECT
     answers.debit_balances,
     answers.credit_balances,
     answers.recorded_at
-FROM ledger.IMPORT_TRANSFERS(
-    ROW(
-        %(ids)s::UUID[], %(kinds)s::SMALLINT[], %(debits)s::INTEGER[], %(credits)s::INTEGER[], %(amounts)s::BIGINT[], %(codes)s::SMALLINT[],
-        %(occurred_at)s::TIMESTAMPTZ[], %(targets)s::UUID[], %(expiries)s::TIMESTAMPTZ[], %(flags)s::SMALLINT[], %(accounts)s::TEXT[],
-        %(currencies)s::TEXT[]
-    )::ledger.REQUEST_BATCH, %(now)s
-) AS answers;
+FROM ledger.IMPORT_TRANSFERS(%(batch)s::ledger.REQUEST_BATCH, %(now)s) AS answers;

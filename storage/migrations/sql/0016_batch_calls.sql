@@ -329,12 +329,14 @@ END
 $$;
 
 -- Up to 8,000 requests, each under a decision. `p_writer_epoch`: of the batching writer that calls, refused when another took over.
+-- In the answer a column is NULL as a whole where no row has a value, and the times also where each is NULL or `p_now`.
 CREATE FUNCTION ledger.post_many(p_batch ledger.request_batch, p_now TIMESTAMPTZ, p_writer_epoch BIGINT DEFAULT NULL) RETURNS ledger.result_batch
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_tenant_id TEXT := core.current_tenant();
+    v_answers ledger.result_batch;
 BEGIN
     PERFORM set_config('tellergate.tenant', v_tenant_id, TRUE);
     PERFORM ledger.require_shape(p_batch);
@@ -344,7 +346,13 @@ BEGIN
             RAISE EXCEPTION 'writer of epoch %: another one took over', p_writer_epoch USING ERRCODE = '55000';
         END IF;
     END IF;
-    RETURN ledger.write_batch(v_tenant_id, p_batch, p_now, FALSE);
+    v_answers := ledger.write_batch(v_tenant_id, p_batch, p_now, FALSE);
+    -- 7: a repetition within the batch has the time of the row that it repeats.
+    IF 7 <> ALL(v_answers.codes) AND CARDINALITY(ARRAY_REMOVE(ARRAY_REMOVE(v_answers.recorded_at, p_now), NULL)) = 0 THEN
+        v_answers.recorded_at := NULL;
+    END IF;
+    IF CARDINALITY(ARRAY_REMOVE(v_answers.refused, NULL)) = 0 THEN v_answers.refused := NULL; END IF;
+    RETURN v_answers;
 END
 $$;
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from domain.transfer import Balancing, TransferCode, TransferKind, TransferRequest
-from domain.transfer_input import InvalidTransfer, parse_transfer_request, parse_transfer_requests
+from domain.transfer_input import InvalidTransfer, parse_transfer_request, parse_transfer_requests, require_well_typed
 
 _ID = "0192f8a0-0000-7000-8000-000000000001"
 _FIELDS: dict[str, Any] = {
@@ -120,3 +122,41 @@ def test_a_list_is_expected(items: Any) -> None:
 def test_an_object_is_expected(item: Any) -> None:
     with pytest.raises(InvalidTransfer, match=r"^requests\[0\]: expected an object, got "):
         parse_transfer_requests([item])
+
+
+_LONDON = ZoneInfo("Europe/London")
+_HOUR = timezone(timedelta(hours=1))
+
+
+@pytest.mark.parametrize("name", ["occurred_at", "hold_expires_at"])
+@pytest.mark.parametrize(
+    ("moment", "is_utc"),
+    [
+        (_NOW, True), (_NOW.replace(tzinfo=timezone(timedelta(0))), True), (_NOW.replace(tzinfo=ZoneInfo("UTC")), True),
+        (_NOW.replace(tzinfo=_LONDON), True), (_NOW.replace(month=7, tzinfo=_LONDON), False), (_NOW.replace(tzinfo=_HOUR), False),
+        (_NOW.replace(tzinfo=None), False), (_NOW.date(), False), ("2026-03-01T12:00:00Z", False), (1_772_366_400, False),
+    ],
+)  # fmt: skip
+def test_a_time_is_in_utc_whatever_its_zone_is_called(name: str, moment: Any, is_utc: bool) -> None:
+    changes: dict[str, Any] = {name: moment}
+    request = parse_transfer_request(_FIELDS)
+    if is_utc:
+        require_well_typed([request, replace(request, **changes)])
+    else:
+        with pytest.raises(InvalidTransfer, match=rf"^requests\[1\]\.{name}: expected a time in UTC$"):
+            require_well_typed([request, replace(request, **changes)])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("amount_minor", 1.5), ("amount_minor", True), ("amount_minor", "10"), ("transfer_id", _ID), ("kind", "posted"),
+        ("code", 1), ("debit", None), ("credit", b"customer:alice"), ("currency", 978), ("linked", 1), ("target_id", _ID),
+        ("balancing", "debit"),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_type_is_named_with_its_place(name: str, value: Any) -> None:
+    request = parse_transfer_request(_FIELDS)
+    changes: dict[str, Any] = {name: value}
+    with pytest.raises(InvalidTransfer, match=rf"^requests\[1\]\.{name}: expected \w+, got \w+$"):
+        require_well_typed([request, replace(request, **changes)])
