@@ -7,13 +7,12 @@ from typing import Any
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict
-from rich.console import Console
 
 from domain.errors import InvalidInput, TellergateError
 from domain.ids import require_id
 from serving.cli.arguments import read_message, require_header_value, require_printable
 from serving.cli.client import ApiClient, is_running
-from serving.cli.output import say
+from serving.cli.output import print_line, say
 from serving.settings import Settings
 from serving.supervisor.up import Supervisor
 
@@ -93,19 +92,15 @@ def _ask_alone(settings: Settings, request: AskRequest) -> dict[str, Any]:
 
 def print_answer(answer: Mapping[str, Any]) -> None:
     """Print an answer for people."""
-    console = Console(highlight=False, soft_wrap=True)
     for sentence in answer.get("sentences", ()):
         cited = ", ".join(citation["title"] for citation in sentence.get("citations", ()))
-        console.print(f"{sentence['text']}  ({sentence['generated_by']}{'; ' + cited if cited else ''})", markup=False)
+        print_line(f"{sentence['text']}  ({sentence['generated_by']}{'; ' + cited if cited else ''})")
     decision = answer.get("decision")
     if decision:
         reasons = ", ".join(reason["code"] for reason in decision.get("reasons", ()))
-        console.print(f"\ndecision: {decision['outcome']} ({reasons})  {decision['decision_id']}", markup=False)
+        print_line(f"\ndecision: {decision['outcome']} ({reasons})  {decision['decision_id']}")
     posting = answer.get("posting")
     if posting:
-        console.print(
-            f"posted: {posting['amount_minor']} {posting['currency']} minor units, transfer {posting['transfer_id']}",
-            markup=False,
-        )
+        print_line(f"posted: {posting['amount_minor']} {posting['currency']} minor units, transfer {posting['transfer_id']}")
     elif decision:
-        console.print("nothing was posted", markup=False)
+        print_line("nothing was posted")

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
 from domain.errors import TellergateError
 from domain.ids import require_id
 from serving.cli.arguments import require_printable
 from serving.cli.client import ApiClient
-from serving.cli.output import fail, print_json
+from serving.cli.output import fail, print_json, print_line
 from serving.settings import read_settings
 
 DEFAULT_USERNAME = "ira"
@@ -31,11 +30,11 @@ def show_status(as_user: AsUser = None, as_json: Json = False) -> None:
         print_json(answer)
         return
     faults = f" ({', '.join(answer['faults'])})" if answer["faults"] else ""
-    _print(f"relay {answer['relay']}, by {answer['adapter'] or 'unknown'}{faults}")
+    print_line(f"relay {answer['relay']}, by {answer['adapter'] or 'unknown'}{faults}")
     for state in answer["states"]:
-        _print(f"  {state['state']}: {state['count']}, oldest of {state['oldest_created_at']}")
+        print_line(f"  {state['state']}: {state['count']}, oldest of {state['oldest_created_at']}")
     if not answer["states"]:
-        _print("  nothing waits and nothing failed")
+        print_line("  nothing waits and nothing failed")
 
 
 @bank_app.command("instructions")
@@ -54,7 +53,7 @@ def list_instructions(
     for row in answer["items"]:
         _print_row(row)
     if answer["next_after"]:
-        _print(f"more: --after {answer['next_after']}")
+        print_line(f"more: --after {answer['next_after']}")
 
 
 @bank_app.command("show")
@@ -73,7 +72,7 @@ def show_instruction(
     _print_row(answer)
     for said in answer["acknowledgements"]:
         reason = f" ({said['reason_code']})" if said["reason_code"] else ""
-        _print(f"  {said['received_at']}  {said['status']}{reason} by {said['channel']}: {said['effect']}")
+        print_line(f"  {said['received_at']}  {said['status']}{reason} by {said['channel']}: {said['effect']}")
 
 
 def _ask(path: str, query: Mapping[str, str], as_user: str | None, *, as_json: bool) -> dict[str, Any]:
@@ -90,8 +89,4 @@ def _ask(path: str, query: Mapping[str, str], as_user: str | None, *, as_json: b
 def _print_row(row: Mapping[str, Any]) -> None:
     amount = "" if row["amount_minor"] is None else f"  {row['amount_minor']} {row['currency']} minor units"
     failure = f" ({row['failure']})" if row["failure"] else ""
-    _print(f"{row['instruction_id']}  {row['kind']}  {row['state']}{failure}{amount}  {row['reference']}")
-
-
-def _print(line: str) -> None:
-    Console(highlight=False, soft_wrap=True).print(line, markup=False)
+    print_line(f"{row['instruction_id']}  {row['kind']}  {row['state']}{failure}{amount}  {row['reference']}")

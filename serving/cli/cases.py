@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
 from domain.errors import TellergateError
 from domain.ids import require_id
-from serving.cli.output import fail, print_json
+from serving.cli.output import fail, print_json, print_line
 from serving.cli.reconcile import AsUser, Json, ask_as, print_case
 from serving.settings import read_settings
 
@@ -35,9 +34,9 @@ def list_cases(
     for row in answer["items"]:
         print_case(row)
     if answer["next_after"]:
-        _print(f"more: --after {answer['next_after']}")
+        print_line(f"more: --after {answer['next_after']}")
     if not answer["items"]:
-        _print("no case")
+        print_line("no case")
 
 
 @cases_app.command("show")
@@ -86,11 +85,7 @@ def _ask(method: str, path: str, as_user: str | None, *, as_json: bool, **option
 def _print_whole(row: dict[str, Any]) -> None:
     print_case(row)
     for name, value in row["facts"].items():
-        _print(f"  {name}: {value}")
-    _print(f"  due: {row['due_at']}")
+        print_line(f"  {name}: {value}")
+    print_line(f"  due: {row['due_at']}")
     if row["note"]:
-        _print(f"  note: {row['note']}")
-
-
-def _print(line: str) -> None:
-    Console(highlight=False, soft_wrap=True, emoji=False).print(line, markup=False)
+        print_line(f"  note: {row['note']}")

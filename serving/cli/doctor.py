@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
-from rich.console import Console
 
 from domain.errors import SetupError
+from serving.cli.output import print_line
 from serving.settings import ROOT_DIR, Settings, read_settings
 from serving.supervisor.preflight import MIN_FREE_BYTES, check_port
 from serving.supervisor.state import PartState, read_state
@@ -55,11 +55,10 @@ def _look(check: Callable[[Settings], Finding], settings: Settings) -> Finding:
 
 def print_findings(findings: tuple[Finding, ...]) -> None:
     """Print the report."""
-    console = Console(highlight=False, soft_wrap=True)
     marks = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
     for finding in findings:
         mend = f"\n      -> {finding.mend}" if finding.mend else ""
-        console.print(f"{marks[finding.level]} {finding.what}{mend}", markup=False)
+        print_line(f"{marks[finding.level]} {finding.what}{mend}")
 
 
 def _check_python(_settings: Settings) -> Finding:

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import httpx
 from pydantic import BaseModel, ConfigDict
-from rich.console import Console
 
 from domain.errors import InvalidInput
 from serving.cli.arguments import require_printable
 from serving.cli.client import ApiClient
+from serving.cli.output import print_line
 from serving.settings import Settings
 
 FileFormat = Literal["jsonl", "csv"]
@@ -65,12 +65,11 @@ def is_all_bad(report: Mapping[str, Any]) -> bool:
 
 def print_report(report: Mapping[str, Any]) -> None:
     """Print the counts, then each quarantined row that the report names."""
-    console = Console(highlight=False, soft_wrap=True)
     counts = ("rows_read", "rows_inserted", "rows_changed", "rows_unchanged", "rows_quarantined")
-    console.print(", ".join(f"{name.removeprefix('rows_')} {report.get(name, 0)}" for name in counts), markup=False)
+    print_line(", ".join(f"{name.removeprefix('rows_')} {report.get(name, 0)}" for name in counts))
     problems = report.get("problems", ())
     for problem in problems:
-        console.print(f"  line {problem['line']}: {problem['reason']} [{problem['reason_code']}]", markup=False)
+        print_line(f"  line {problem['line']}: {problem['reason']} [{problem['reason_code']}]")
     unnamed = int(report.get("rows_quarantined", 0)) - len(problems)
     if unnamed > 0:
-        console.print(f"  and {unnamed} more; all of them are in quarantine", markup=False)
+        print_line(f"  and {unnamed} more; all of them are in quarantine")

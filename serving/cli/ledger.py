@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from domain.errors import TellergateError
 from serving.cli.arguments import require_printable
 from serving.cli.client import ApiClient
-from serving.cli.output import fail, print_json
+from serving.cli.output import fail, print_json, print_line
 from serving.settings import read_settings
 
 DEFAULT_USERNAME = "ira"
@@ -41,9 +40,9 @@ def show_accounts(
         return
     for one in answer["items"]:
         flags = [name for name in ("rolled_up", "closed", "stopped") if one[name]]
-        _print(f"{_balance_line(one)}{'  ' + ', '.join(flags) if flags else ''}")
+        print_line(f"{_balance_line(one)}{'  ' + ', '.join(flags) if flags else ''}")
     if answer["next_after"]:
-        _print(f"more: --after {answer['next_after']}")
+        print_line(f"more: --after {answer['next_after']}")
 
 
 @ledger_app.command("balance")
@@ -59,7 +58,7 @@ def show_balance(
     if as_json:
         print_json(answer)
         return
-    _print(_balance_line(answer))
+    print_line(_balance_line(answer))
 
 
 @ledger_app.command("statement")
@@ -81,13 +80,13 @@ def show_statement(
     for one in answer["items"]:
         amount = one["amount_minor"] if one["side"] == "credit" else -one["amount_minor"]
         after_it = "" if one["balance_after_minor"] is None else f"  = {one['balance_after_minor']}"
-        _print(
+        print_line(
             f"{one['version']}  {one['recorded_at']}  {one['kind']}  {one['code']}  {amount:+d}{after_it}  {one['other_account']}"
         )
-    _print(_balance_line(answer["balance"]))
+    print_line(_balance_line(answer["balance"]))
     for option in ("after", "before"):
         if answer[f"next_{option}"] is not None:
-            _print(f"more: --{option} {answer[f'next_{option}']}")
+            print_line(f"more: --{option} {answer[f'next_{option}']}")
 
 
 @ledger_app.command("holds")
@@ -104,7 +103,7 @@ def show_holds(
         return
     for one in answer["items"]:
         until = one["expires_at"] or "no end"
-        _print(f"{one['transfer_id']}  {one['held_minor']} {one['currency']}  {one['debit']} -> {one['credit']}  {until}")
+        print_line(f"{one['transfer_id']}  {one['held_minor']} {one['currency']}  {one['debit']} -> {one['credit']}  {until}")
 
 
 @ledger_app.command("trial-balance")
@@ -116,7 +115,7 @@ def show_trial_balance(as_user: AsUser = None, as_json: Json = False) -> None:
     else:
         for one in answer["items"]:
             sums = f"debits {one['debits_posted_minor']}, credits {one['credits_posted_minor']}"
-            _print(f"{one['currency']}  {sums}, difference {one['difference_minor']} (minor units)")
+            print_line(f"{one['currency']}  {sums}, difference {one['difference_minor']} (minor units)")
     sys.exit(1 if any(one["difference_minor"] for one in answer["items"]) else 0)
 
 
@@ -128,11 +127,11 @@ def check(as_user: AsUser = None, as_json: Json = False) -> None:
         print_json(answer)
     else:
         took_ms = sum(answer["took_ms"].values())
-        _print(f"{answer['transfers']:,} transfers, {answer['accounts']:,} accounts checked in {took_ms:,} ms")
+        print_line(f"{answer['transfers']:,} transfers, {answer['accounts']:,} accounts checked in {took_ms:,} ms")
         for one in answer["findings"]:
             stopped = f", stopped {', '.join(one['stopped'])}" if one["stopped"] else ""
-            _print(f"  {one['finding']}: {one['subject']} ({one['case_id']}{stopped})")
-        _print("nothing found" if not answer["findings"] else f"{len(answer['findings'])} findings")
+            print_line(f"  {one['finding']}: {one['subject']} ({one['case_id']}{stopped})")
+        print_line("nothing found" if not answer["findings"] else f"{len(answer['findings'])} findings")
     sys.exit(1 if answer["findings"] else 0)
 
 
@@ -153,10 +152,10 @@ def rebuild(
     if as_json:
         print_json(answer)
     else:
-        _print(f"in use   {answer['hash_before']}")
-        _print(f"rebuilt  {answer['hash_rebuilt']}")
+        print_line(f"in use   {answer['hash_before']}")
+        print_line(f"rebuilt  {answer['hash_rebuilt']}")
         used = "; the rebuilt balances are in use" if answer["applied"] else ""
-        _print(f"{answer['accounts']:,} accounts, {answer['differing']:,} differ{used}")
+        print_line(f"{answer['accounts']:,} accounts, {answer['differing']:,} differ{used}")
     sys.exit(1 if answer["differing"] and not answer["applied"] else 0)
 
 
@@ -179,8 +178,8 @@ def archive(
         print_json(answer)
     else:
         dropped = ", dropped from the database" if answer["dropped"] else ""
-        _print(f"{answer['month']}: {answer['transfers']:,} transfers in {answer['file']}{dropped}")
-        _print(f"SHA-256 {answer['sha256']}")
+        print_line(f"{answer['month']}: {answer['transfers']:,} transfers in {answer['file']}{dropped}")
+        print_line(f"SHA-256 {answer['sha256']}")
 
 
 def _ask(method: str, name: str, query: Mapping[str, Any], as_user: str | None, *, as_json: bool) -> dict[str, Any]:
@@ -199,7 +198,3 @@ def _balance_line(one: Mapping[str, Any]) -> str:
     held = one["debits_pending_minor"], one["credits_pending_minor"]
     pending = f", held {held[0]} out and {held[1]} in" if any(held) else ""
     return f"{one['code']}/{one['currency']}  {one['balance_minor']} minor units{pending}, version {one['version']}"
-
-
-def _print(line: str) -> None:
-    Console(highlight=False, soft_wrap=True).print(line, markup=False)

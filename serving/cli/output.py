@@ -14,12 +14,18 @@ from rich.console import Console
 from domain.errors import InvalidInput, TellergateError
 from serving.cli.client import ApiProblem
 
-_errors = Console(stderr=True, highlight=False, soft_wrap=True)
+# An account such as `house:bank:EUR` is no emoji.
+_errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def say(line: str) -> None:
     """Print progress where it can't disturb a pipe."""
     _errors.print(line, markup=False)
+
+
+def print_line(line: str) -> None:
+    """Print one line of the answer for people on standard output, as it is."""
+    Console(highlight=False, soft_wrap=True, emoji=False).print(line, markup=False)
 
 
 def print_json(value: Any) -> None:

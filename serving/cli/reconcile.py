@@ -10,14 +10,13 @@ import click
 import httpx
 import typer
 from pydantic import BaseModel, ConfigDict
-from rich.console import Console
 from typer.core import TyperGroup
 
 from domain.errors import InvalidInput, TellergateError
 from domain.ids import require_id
 from serving.cli.arguments import require_printable
 from serving.cli.client import ApiClient
-from serving.cli.output import fail, print_json
+from serving.cli.output import fail, print_json, print_line
 from serving.settings import Settings, read_settings
 
 DEFAULT_USERNAME = "kim"
@@ -102,17 +101,18 @@ def show_status(as_user: AsUser = None, as_json: Json = False) -> None:
         print_json(answer)
         return
     for row in answer["accounts"]:
-        _print(
+        print_line(
             f"{row['code']} {row['currency']}: {row['lines']} lines of {row['statements']} statements up to "
             f"{row['stated_until'][:10]}, {row['open_lines']} open"
         )
     for row in answer["breaks"]:
         overdue = f", {row['overdue']} overdue" if row["overdue"] else ""
-        _print(f"  {row['code']}  {row['kind']}: {row['breaks']} ({row['amount_minor']} {row['currency']} minor units{overdue})")
+        amount = f"{row['amount_minor']} {row['currency']} minor units"
+        print_line(f"  {row['code']}  {row['kind']}: {row['breaks']} ({amount}{overdue})")
     for row in answer["ageing"]:
-        _print(f"  waiting {row['bucket']}: {row['cases']}")
+        print_line(f"  waiting {row['bucket']}: {row['cases']}")
     if not answer["accounts"]:
-        _print("no statement is in yet")
+        print_line("no statement is in yet")
 
 
 @reconcile_app.command("breaks")
@@ -133,9 +133,9 @@ def list_breaks(
     for row in answer["items"]:
         print_case(row)
     if answer["next_after"]:
-        _print(f"more: --after {answer['next_after']}")
+        print_line(f"more: --after {answer['next_after']}")
     if not answer["items"]:
-        _print("no open break")
+        print_line("no open break")
 
 
 @reconcile_app.command("map")
@@ -152,7 +152,7 @@ def map_account(
     if as_json:
         print_json(answer)
     else:
-        _print(f"{answer['account']} is {answer['code']}{' (mirrored)' if answer['mirrored'] else ''}")
+        print_line(f"{answer['account']} is {answer['code']}{' (mirrored)' if answer['mirrored'] else ''}")
 
 
 @reconcile_app.command("unmatch")
@@ -172,7 +172,7 @@ def unmatch_line(
     if as_json:
         print_json(answer)
     else:
-        _print(f"taken back; {_count(answer['opened']) or 'nothing'} opened")
+        print_line(f"taken back; {_count(answer['opened']) or 'nothing'} opened")
 
 
 def run_import(settings: Settings, order: ReconcileOrder) -> dict[str, Any]:
@@ -210,25 +210,25 @@ def format_of(file: Path) -> StatementFormat:
 def print_report(report: Mapping[str, Any]) -> None:
     """Print what became of a file."""
     if report["already_imported"]:
-        _print("this file is in already: nothing was changed; its report was")
+        print_line("this file is in already: nothing was changed; its report was")
     for row in report["statements"]:
         repeated = f", {row['repeated']} known from an earlier file" if row["repeated"] else ""
         announced = f", {row['not_booked']} not booked yet" if row["not_booked"] else ""
-        _print(f"{row['account']} is {row['code']} {row['currency']}: {row['lines']} lines{repeated}{announced}")
-    _print(f"matched: {_count(report['matched']) or 'none'}")
-    _print(f"breaks: {_count(report['breaks']) or 'none'}")
+        print_line(f"{row['account']} is {row['code']} {row['currency']}: {row['lines']} lines{repeated}{announced}")
+    print_line(f"matched: {_count(report['matched']) or 'none'}")
+    print_line(f"breaks: {_count(report['breaks']) or 'none'}")
     if report["settled_cases"]:
-        _print(f"settled by this file: {report['settled_cases']} cases")
+        print_line(f"settled by this file: {report['settled_cases']} cases")
     print_quarantined(report)
 
 
 def print_quarantined(report: Mapping[str, Any]) -> None:
     """Print the bad lines that a report names."""
     for line in report["quarantined"]:
-        _print(f"  line {line['line_number']}: {line['reason']} [{line['reason_code']}]")
+        print_line(f"  line {line['line_number']}: {line['reason']} [{line['reason_code']}]")
     unnamed = report["quarantined_lines"] - len(report["quarantined"])
     if unnamed > 0:
-        _print(f"  and {unnamed} more; all of them are in quarantine")
+        print_line(f"  and {unnamed} more; all of them are in quarantine")
 
 
 def print_case(row: Mapping[str, Any]) -> None:
@@ -236,7 +236,7 @@ def print_case(row: Mapping[str, Any]) -> None:
     amount = "" if row["amount_minor"] is None else f"  {row['amount_minor']} {row['currency']} minor units"
     what = row["facts"].get("break") or row["kind"]
     ended = "" if row["state"] == "open" else f"  {row['outcome']} by {row['closed_by']}"
-    _print(f"{row['case_id']}  {what}{amount}  {row['subject']}  since {row['opened_at'][:10]}{ended}")
+    print_line(f"{row['case_id']}  {what}{amount}  {row['subject']}  since {row['opened_at'][:10]}{ended}")
 
 
 def _count(counts: Mapping[str, int]) -> str:
@@ -257,8 +257,3 @@ def ask_as(settings: Settings, method: str, path: str, as_user: str | None, **op
     client.sign_in(username or DEFAULT_USERNAME, must_be=username)
     answer: dict[str, Any] = client.call(method, path, **options)
     return answer
-
-
-def _print(line: str) -> None:
-    # Without emoji: `:bank:` in an account's code is no picture.
-    Console(highlight=False, soft_wrap=True, emoji=False).print(line, markup=False)

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
 from domain.errors import InvalidInput, TellergateError
-from serving.cli.output import fail, print_json
+from serving.cli.output import fail, print_json, print_line
 from serving.cli.reconcile import AsUser, Json, ask_as, print_quarantined, upload
 from serving.settings import read_settings
 
@@ -40,9 +39,9 @@ def import_settlement(
         print_json(report)
         return
     if report["already_imported"]:
-        _print("this file is in already: nothing was changed; its report was")
+        print_line("this file is in already: nothing was changed; its report was")
     counts = ("lines", "new_batches", "new_states", "new_members", "repeated")
-    _print(", ".join(f"{name.replace('_', ' ')} {report[name]}" for name in counts))
+    print_line(", ".join(f"{name.replace('_', ' ')} {report[name]}" for name in counts))
     print_quarantined(report)
 
 
@@ -63,7 +62,7 @@ def explain_payout(
     for batch in answer["batches"]:
         _print_batch(batch)
     if not answer["batches"]:
-        _print("no settlement batch that we know carries it")
+        print_line("no settlement batch that we know carries it")
 
 
 def format_of(file: Path) -> SettlementFormat:
@@ -87,12 +86,8 @@ _SIGNS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 
 def _print_batch(batch: Mapping[str, Any]) -> None:
     late = f", late by {batch['late_by']}" if batch["late_by"] not in (None, "PT0S") else ""
-    _print(f"{batch['batch_id']} ({batch['scheme']}): {batch['state']}{late}")
+    print_line(f"{batch['batch_id']} ({batch['scheme']}): {batch['state']}{late}")
     for step in batch["steps"]:
         expected = f", expected {step['expected_at']}" if step["expected_at"] else ""
         reason = f" ({step['reason_code']})" if step["reason_code"] else ""
-        _print(f"  {step['occurred_at']}  {step['state']}{reason}{expected}")
-
-
-def _print(line: str) -> None:
-    Console(highlight=False, soft_wrap=True, emoji=False).print(line, markup=False)
+        print_line(f"  {step['occurred_at']}  {step['state']}{reason}{expected}")
