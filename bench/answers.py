@@ -16,7 +16,7 @@ from serving.cli.client import ApiClient
 from serving.settings import read_settings
 from serving.supervisor.state import read_state
 
-_QUESTIONS: tuple[tuple[str, str], ...] = (
+QUESTIONS: tuple[tuple[str, str], ...] = (
     ("payout_pending", "When does the payout arrive?"),
     ("payout_settled", "Where is the payout of this customer?"),
     ("fee_foreign_payment", "Why was there a foreign payment fee?"),
@@ -47,12 +47,13 @@ def main(arguments: list[str]) -> int:
     scenarios = json.loads((settings.var_dir / "demo-scenarios.json").read_text(encoding="utf-8"))["scenarios"]
     client = ApiClient(settings)
     client.sign_in("ada")
-    times = [_ask(client, scenarios[name]["customer_id"], question) for name, question in _QUESTIONS]
+    times = [ask(client, scenarios[name]["customer_id"], question) for name, question in QUESTIONS]
     print_report("answers", [*_figures(times), *_memory(settings.run_dir)], as_json="--json" in arguments)
     return 0
 
 
-def _ask(client: ApiClient, customer_id: str, question: str) -> Times:
+def ask(client: ApiClient, customer_id: str, question: str) -> Times:
+    """Ask one question in a conversation of its own and read the answer to its end."""
     made = client.call("POST", "/api/v1/conversations", json={"customer_id": customer_id})
     started = time.monotonic()
     first_ms = model_ms = None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime
 from random import Random
 from typing import Any
 
 from demo.access import make_devices, make_logins
 from demo.activity import Holder, make_market, make_year
+from demo.disputed import make_clock_disputes
+from demo.fraud import plant_fraud
 from demo.incidents import (
     Duplicate,
     drop_chance_duplicates,
@@ -18,6 +20,7 @@ from demo.incidents import (
     make_legitimate_repeats,
     make_rare_declines,
 )
+from demo.labels import make_labels, make_screening
 from demo.merchants import Merchant, make_merchants
 from demo.people import (
     Account,
@@ -30,15 +33,19 @@ from demo.people import (
     make_operator_limits,
     make_operators,
 )
+from demo.planted import Planted, Stage, name_payees
+from demo.policy_scenarios import make_policy_scenarios
 from demo.scenarios import make_scenarios
 from demo.transactions import Transaction
 
 DEFAULT_SEED = 20261031
-GENERATOR_VERSION = "1"
+GENERATOR_VERSION = "2"
 """Raise it when the same seed gives other records: the loader tells a loaded demo by seed and version."""
+_STREAM_VERSION = "1"
+"""Stays when records are added: a section that draws as before keeps its ids."""
 KINDS = (
     "merchants", "operators", "operator_limits", "customers", "accounts", "cards", "beneficiaries", "devices", "logins",
-    "transactions", "disputes",
+    "transactions", "disputes", "labels",
 )  # fmt: skip
 """In the order in which they load: parents before what refers to them."""
 
@@ -47,10 +54,14 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Hold the records by kind, ready to write, and the manifest of what is known about them by construction."""
+    """Hold the records by kind, ready to write, and the manifest of what is known about them by construction.
+
+    `screening` is what an earlier screening said of each payee. No file carries it: a bank's file has no say in it.
+    """
 
     records: Mapping[str, tuple[Row, ...]]
     manifest: Mapping[str, Any]
+    screening: Mapping[str, str]
 
 
 def generate(*, seed: int, as_of: date) -> Dataset:
@@ -59,7 +70,7 @@ def generate(*, seed: int, as_of: date) -> Dataset:
 
     def stream(section: str) -> Random:
         # A stream per section: a change in one doesn't shift the draws of the others.
-        return Random(f"{GENERATOR_VERSION}:{seed}:{section}")
+        return Random(f"{_STREAM_VERSION}:{seed}:{section}")
 
     customers = make_customers(stream("customers"), moment)
     accounts = make_accounts(stream("accounts"), customers)
@@ -81,7 +92,20 @@ def generate(*, seed: int, as_of: date) -> Dataset:
     repeats = make_legitimate_repeats(stream("repeats"), untouched, count=40)
     rare = make_rare_declines(stream("rare_declines"), accounts_by_id, market, cards, moment)
     disputes = make_disputes(stream("disputes"), untouched, cards, moment, count=18)
-    transactions = _merge(ordinary, duplicates, (again for _, again in repeats), rare)
+    transactions = name_payees(stream("payees"), _merge(ordinary, duplicates, (again for _, again in repeats), rare), holders)
+    scenarios = make_scenarios(
+        transactions=transactions,
+        accounts=accounts_by_id,
+        duplicates=duplicates,
+        repeats=repeats,
+        disputes=disputes,
+        as_of=moment,
+    )
+    spared = frozenset(in_duplicates | {case["customer_id"] for case in scenarios.values()})
+    stages = (Stage(stream("fraud"), market, moment), Stage(stream("clock_disputes"), market, moment))
+    planted, clocks = _plant(stages, holders, untouched, disputes, spared=spared)
+    every_payee = (*beneficiaries, *planted.beneficiaries)
+    screening = make_screening(stream("screening"), every_payee, moment)
     records: dict[str, tuple[Row, ...]] = {
         "merchants": tuple(_merchant_row(merchant) for merchant in merchants),
         "operators": _rows(operators),
@@ -89,29 +113,49 @@ def generate(*, seed: int, as_of: date) -> Dataset:
         "customers": _rows(customers),
         "accounts": _rows(accounts),
         "cards": _rows(cards),
-        "beneficiaries": _rows(beneficiaries),
-        "devices": devices,
-        "logins": make_logins(stream("logins"), customers, devices, moment),
-        "transactions": _rows(transactions),
-        "disputes": disputes,
+        "beneficiaries": _rows(every_payee),
+        "devices": (*devices, *planted.devices),
+        "logins": _in_order((*make_logins(stream("logins"), customers, devices, moment), *planted.logins), "login_id"),
+        "transactions": _rows(_by_time((*transactions, *planted.transactions))),
+        "disputes": (*disputes, *planted.disputes, *clocks),
     }
+    records["labels"] = _label(stream("labels"), planted, records, moment)
     manifest = {
         "format": "tellergate-demo/1",
         "generator_version": GENERATOR_VERSION,
         "seed": seed,
         "as_of": as_of.isoformat(),
         "counts": {kind: len(records[kind]) for kind in KINDS},
-        "scenarios": make_scenarios(
-            transactions=transactions,
-            accounts=accounts_by_id,
-            duplicates=duplicates,
-            repeats=repeats,
-            disputes=disputes,
-            as_of=moment,
+        "scenarios": scenarios,
+        "policy_scenarios": make_policy_scenarios(
+            accounts_by_id, every_payee, screening, transactions, clocks, planted.incidents, moment
         ),
         "duplicates": [_duplicate_row(item, accounts_by_id) for item in duplicates],
+        "incidents": [asdict(incident) for incident in sorted(planted.incidents, key=lambda item: item.started_at)],
     }
-    return Dataset(records=records, manifest=manifest)
+    return Dataset(records=records, manifest=manifest, screening=screening)
+
+
+def _plant(
+    stages: tuple[Stage, Stage],
+    holders: tuple[Holder, ...],
+    transactions: Iterable[Transaction],
+    disputes: Iterable[Row],
+    *,
+    spared: frozenset[str],
+) -> tuple[Planted, tuple[Row, ...]]:
+    """Plant the stories and the disputes at every turn of their clock, in different customers' lives."""
+    disputed = {row["transaction_id"] for row in disputes}
+    undisputed = [item for item in transactions if item.transaction_id not in disputed]
+    planted = plant_fraud(stages[0], holders, undisputed, spared=spared)
+    cast = frozenset(incident.customer_id for incident in planted.incidents if incident.customer_id)
+    return planted, make_clock_disputes(stages[1], holders, undisputed, spared=spared | cast)
+
+
+def _label(random: Random, planted: Planted, records: Mapping[str, tuple[Row, ...]], as_of: datetime) -> tuple[Row, ...]:
+    happened_at = {row["transaction_id"]: row["occurred_at"] for row in records["transactions"]}
+    happened_at |= {payee.beneficiary_id: payee.added_at for payee in planted.beneficiaries}
+    return make_labels(random, planted.incidents, records["disputes"], happened_at, as_of)
 
 
 def _join_holders(
@@ -141,7 +185,15 @@ def _merge(
         for item in (duplicate.first, duplicate.second, duplicate.merchant_refund):
             if item is not None:
                 merged[item.transaction_id] = item
-    return tuple(sorted(merged.values(), key=lambda item: (item.occurred_at, item.transaction_id)))
+    return _by_time(merged.values())
+
+
+def _by_time(items: Iterable[Transaction]) -> tuple[Transaction, ...]:
+    return tuple(sorted(items, key=lambda item: (item.occurred_at, item.transaction_id)))
+
+
+def _in_order(rows: Iterable[Row], key: str) -> tuple[Row, ...]:
+    return tuple(sorted(rows, key=lambda row: (row["occurred_at"], row[key])))
 
 
 def _rows(items: Iterable[Any]) -> tuple[Row, ...]:

@@ -239,7 +239,8 @@ _STAFF = (
 
 SUPPORT_REFUND_LIMIT_MINOR = MappingProxyType({"EUR": 20_000, "GBP": 17_000, "USD": 22_000, "JPY": 32_000, "KWD": 66_000})
 APPROVER_REFUND_LIMIT_MINOR = MappingProxyType({"EUR": 500_000, "GBP": 430_000, "USD": 500_000, "JPY": 750_000, "KWD": 1_500_000})
-_LIMITED_KINDS = ("refund", "fee_reversal", "goodwill_credit")
+INVESTIGATOR_LIMIT_MINOR = MappingProxyType({"EUR": 100_000, "GBP": 86_000, "USD": 100_000, "JPY": 150_000, "KWD": 300_000})
+_LIMITED_KINDS = ("refund", "fee_reversal", "goodwill_credit", "payment", "provisional_credit", "dispute_writeoff")
 
 
 def make_operators(random: Random) -> tuple[Operator, ...]:
@@ -252,7 +253,11 @@ def make_operators(random: Random) -> tuple[Operator, ...]:
 
 def make_operator_limits(operators: tuple[Operator, ...]) -> tuple[dict[str, Any], ...]:
     """Make the limits per act and currency; goodwill ends at a tenth of a refund. No limit means: may not."""
-    limits_of_role = {"support": SUPPORT_REFUND_LIMIT_MINOR, "approver": APPROVER_REFUND_LIMIT_MINOR}
+    limits_of_role = {
+        "support": SUPPORT_REFUND_LIMIT_MINOR,
+        "investigator": INVESTIGATOR_LIMIT_MINOR,
+        "approver": APPROVER_REFUND_LIMIT_MINOR,
+    }
     return tuple(
         {
             "operator_id": operator.operator_id,

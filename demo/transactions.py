@@ -34,6 +34,7 @@ class Transaction:
     decline_trace: tuple[TraceStep, ...] | None = None
     related_transaction_id: str | None = None
     settles_on: date | None = None
+    beneficiary_id: str | None = None
 
 
 def make_reference(random: Random) -> str:

@@ -17,6 +17,22 @@ class CaseKind(StrEnum):
     RECONCILIATION_BREAK = "reconciliation_break"
     INSTRUCTION_FAILED = "instruction_failed"
     LEDGER_INCIDENT = "ledger_incident"
+    GATE_UNDECIDED = "gate_undecided"
+    """The gate could not decide several acts in a short time."""
+    GATE_FROZEN = "gate_frozen"
+    """A person stopped executions."""
+    ARTIFACT_UNAPPROVED = "artifact_unapproved"
+    """A policy or a scorecard that nobody approved was refused."""
+    LOG_TAMPERED = "log_tampered"
+    """The stored log is not the one that was signed or anchored."""
+    LEAK_INCIDENT = "leak_incident"
+    """A regulated value came where it must not be."""
+    BACKUP_FAILED = "backup_failed"
+    """A backup could not be made, or does not serve."""
+
+
+INCIDENT_KINDS = frozenset(CaseKind) - {CaseKind.RECONCILIATION_BREAK, CaseKind.INSTRUCTION_FAILED}
+"""Kinds that say that something of ours went wrong. Each has its runbook in `docs/runbooks`."""
 
 
 class CaseState(StrEnum):

@@ -18,6 +18,9 @@ class HandleKind(StrEnum):
     ACCOUNT = "account"
     CARD = "card"
     BENEFICIARY = "beneficiary"
+    DISPUTE = "dispute"
+    HOLD = "hold"
+    CASE = "case"
     OUTSIDE = "outside"
     """A typed reference that is not in the conversation's grants. Nothing can be done with it."""
 

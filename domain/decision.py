@@ -54,7 +54,10 @@ class ScoreResult(_Frozen):
 
 
 class Decision(_Frozen):
-    """Hold one decision. Immutable; an approval makes another one that names it in `previous_decision_id`."""
+    """Hold one decision. Immutable; an approval makes another one that names it in `previous_decision_id`.
+
+    `hold_transfer_id`: the open hold of this chain that an allow posts. `hold_expires_at`: until when a hold keeps the amount.
+    """
 
     decision_id: Annotated[str, Field(pattern=r"^dec_[0-9a-f]{32}$")]
     tenant_id: str
@@ -76,5 +79,7 @@ class Decision(_Frozen):
     operator_id: str
     approval_id: str | None = None
     previous_decision_id: str | None = None
+    hold_transfer_id: str | None = None
+    hold_expires_at: datetime | None = None
     decided_at: datetime
     expires_at: datetime

@@ -12,8 +12,8 @@ from domain.clock import require_utc
 from domain.errors import InvalidInput
 
 Prefix = Literal[
-    "acc", "apr", "art", "ben", "cas", "cnv", "crd", "cus", "dec", "dev", "dsp", "evt", "ing", "ins", "kba", "kbc", "lgn", "mch",
-    "mrc", "msg", "opr", "pay", "prp", "rct", "rev", "ses", "stf", "stl", "stm", "tfr", "trn", "txn",
+    "acc", "anc", "apr", "art", "ben", "cas", "chg", "cnv", "crd", "cus", "dec", "dev", "dsp", "evt", "frz", "ing", "ins", "kba",
+    "kbc", "lbl", "lgn", "mch", "mrc", "msg", "opr", "pay", "prp", "rct", "rev", "ses", "stf", "stl", "stm", "tfr", "trn", "txn",
 ]  # fmt: skip
 _SHAPE = re.compile(r"([a-z]{3})_([0-9a-f]{32})")
 

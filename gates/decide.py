@@ -12,11 +12,13 @@ from typing import Any
 from domain.canonical import digest_of
 from domain.clock import require_utc
 from domain.decision import Decision, Outcome, Reason, ScoreResult, worst_outcome
-from domain.proposal import Action, ArgumentOrigin, ModelTrace
+from domain.proposal import Action, ArgumentOrigin, ModelTrace, ProposedArguments
 from gates.policy.bundle import PolicyBundle
 from gates.policy.evaluation import COULD_NOT_DECIDE, PolicyRequest, check_policy, order_reasons
 
 DECISION_LIFETIME = timedelta(seconds=60)
+GOVERNOR = "governor"
+"""Stands as the policy of reasons that follow from how much people have to review, not from the act."""
 ENGINE_VERSION = f"tellergate-gate/1 cedarpy/{importlib.metadata.version('cedarpy')}"
 FactValue = bool | int | str | None
 # Beyond this an integer is not exact in canonical JSON, so it cannot stand in a digest.
@@ -39,6 +41,8 @@ class DecisionInput:
     trace: ModelTrace
     approval_id: str | None = None
     previous_decision_id: str | None = None
+    hold_transfer_id: str | None = None
+    """The pending transfer that an earlier hold of this chain placed and that is still open."""
     closing_reason: Reason | None = None
     """What already settled it outside the policy: a refusal, an expiry, a malformed proposal. Never an allow."""
 
@@ -46,16 +50,17 @@ class DecisionInput:
 def decide_action(request: DecisionInput, bundle: PolicyBundle, *, now: datetime) -> Decision:
     """Decide. The same input gives the same decision, byte for byte; nothing that is missing or malformed is ever an allow.
 
-    A decision lives 60 s from `now`. Raises: NaiveTime.
+    A decision lives 60 s from `now`; what a hold keeps, it keeps for the bundle's own time. Raises: NaiveTime.
     """
     decided_at = require_utc(now)
     facts, problems = _keep_exact(request.facts)
-    reasons = _find_reasons(request, facts, problems, bundle)
+    reasons = _govern(_find_reasons(request, facts, problems, bundle), facts, bundle)
+    outcome = worst_outcome(reason.outcome for reason in reasons)
     return Decision(
         decision_id=request.decision_id,
         tenant_id=request.action.tenant_id,
         proposal_id=request.action.proposal_id,
-        outcome=worst_outcome(reason.outcome for reason in reasons),
+        outcome=outcome,
         reasons=reasons,
         action=request.action,
         action_digest=request.action.digest(),
@@ -72,6 +77,8 @@ def decide_action(request: DecisionInput, bundle: PolicyBundle, *, now: datetime
         operator_id=request.operator_id,
         approval_id=request.approval_id,
         previous_decision_id=request.previous_decision_id,
+        hold_transfer_id=request.hold_transfer_id if outcome in {Outcome.ALLOW, Outcome.HOLD} else None,
+        hold_expires_at=decided_at + timedelta(seconds=bundle.manifest.hold_lifetime_s) if outcome is Outcome.HOLD else None,
         decided_at=decided_at,
         expires_at=decided_at + DECISION_LIFETIME,
     )
@@ -105,6 +112,29 @@ def _find_reasons(
     return order_reasons([*(reason for reason in answer.reasons if reason.outcome is not Outcome.ALLOW), doubt])
 
 
+def _govern(reasons: tuple[Reason, ...], facts: Mapping[str, FactValue], bundle: PolicyBundle) -> tuple[Reason, ...]:
+    """Refuse a review that people cannot take on any more: too many from one source, or too many at all within the hour.
+
+    What people have approved already is exempt. Without the facts there is no such limit; the policy's schema asks for them.
+    """
+    if worst_outcome(reason.outcome for reason in reasons) is not Outcome.REVIEW or _count(facts, "approval.count") > 0:
+        return reasons
+    spent = [
+        Reason(code=code, outcome=Outcome.DENY, policy_id=GOVERNOR)
+        for code, fact, limit in (
+            ("review_flood", "load.source_1h_count", bundle.manifest.review_source_limit_1h),
+            ("review_budget_spent", "load.tenant_1h_count", bundle.manifest.review_budget_1h),
+        )
+        if _count(facts, fact) >= limit
+    ]
+    return order_reasons([*reasons, *spent]) if spent else reasons
+
+
+def _count(facts: Mapping[str, FactValue], name: str) -> int:
+    value = facts.get(name)
+    return value if type(value) is int else 0
+
+
 def _build_context(request: DecisionInput, facts: Mapping[str, FactValue]) -> dict[str, Any]:
     """Nest the facts by group. A fact that we lack stays out, so the schema refuses the request and nothing is allowed."""
     context: dict[str, Any] = {
@@ -112,6 +142,7 @@ def _build_context(request: DecisionInput, facts: Mapping[str, FactValue]) -> di
             "amount_minor": request.action.amount_minor,
             "currency": request.action.currency,
             "reason_code": request.action.reason_code,
+            **({} if request.action.verdict is None else {"verdict": request.action.verdict}),
         },
         "origins": {origin.argument: origin.origin.value for origin in request.origins if origin.argument in _POLICY_ORIGINS},
         "score": request.score.score,
@@ -123,7 +154,8 @@ def _build_context(request: DecisionInput, facts: Mapping[str, FactValue]) -> di
     return context
 
 
-_POLICY_ORIGINS = frozenset({"amount_minor", "transaction"})
+# Whether a currency or a reason was made up shows in the act itself.
+_POLICY_ORIGINS = frozenset(ProposedArguments.model_fields) - {"currency", "reason_code"}
 
 
 def _keep_exact(facts: Mapping[str, FactValue]) -> tuple[dict[str, FactValue], list[str]]:

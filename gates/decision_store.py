@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from psycopg import Connection
 from psycopg.rows import dict_row
@@ -15,8 +16,8 @@ from psycopg.types.json import Jsonb
 from domain.clock import render_time
 from domain.decision import Decision, ScoreResult
 from domain.event import Event
-from domain.ids import make_id
-from ledger.transfer_digest import derive_transfer_id, digest_refund
+from domain.ids import make_id, uuid_of
+from ledger.transfer_digest import derive_transfer_id, digest_decision
 from storage.events import append_event
 from storage.named_queries import load_queries
 
@@ -25,7 +26,7 @@ SOURCE = "gate"
 _COPIED = (
     "tenant_id", "decision_id", "proposal_id", "previous_decision_id", "approval_id", "outcome", "action", "action_digest",
     "reasons", "origins", "facts", "facts_digest", "policy_bundle_sha256", "policy_version", "engine_version", "prompt_id",
-    "prompt_sha256", "model", "operator_id", "decided_at", "expires_at",
+    "prompt_sha256", "model", "operator_id", "decided_at", "expires_at", "hold_expires_at",
 )  # fmt: skip
 
 
@@ -48,7 +49,7 @@ class StoredDecision:
 
 @dataclass(frozen=True, slots=True)
 class PostingRead:
-    """Hold what the ledger posted for a decision. `balance_after_minor` is the customer's side."""
+    """Hold what the ledger posted for a decision. `balance_after_minor`: of the customer's side, 0 where neither side is one."""
 
     transfer_id: str
     amount_minor: int
@@ -59,13 +60,26 @@ class PostingRead:
     balance_after_minor: int
 
 
+@dataclass(frozen=True, slots=True)
+class HoldRead:
+    """Hold a placed hold as the ledger has it."""
+
+    transfer_id: str
+    state: str
+    expires_at: datetime | None
+
+    def is_open(self, now: datetime) -> bool:
+        """Say whether it still keeps the amount."""
+        return self.state == "pending" and (self.expires_at is None or self.expires_at > now)
+
+
 def store_decision(connection: Connection[Any], decision: Decision, links: EventLinks) -> StoredDecision:
     """Write a decision and its event in the caller's transaction.
 
     Raises: psycopg.errors.UniqueViolation when the proposal has a first decision already, or this one a successor.
     """
     event_id = make_id("evt", decision.decided_at)
-    transfer_digest = digest_refund(decision.action, decision.decision_id)
+    transfer_digest = digest_decision(decision)
     append_event(connection, _make_event(decision, links, event_id=event_id, transfer_digest=transfer_digest))
     record = decision.model_dump(mode="json")
     connection.execute(
@@ -77,8 +91,12 @@ def store_decision(connection: Connection[Any], decision: Decision, links: Event
             "transaction_id": decision.action.transaction_id,
             "customer_id": decision.action.customer_id,
             "account_id": decision.action.account_id,
+            "beneficiary_id": decision.action.beneficiary_id,
+            "merchant_id": decision.action.merchant_id,
+            "subject_id": decision.action.subject_id,
             "amount_minor": decision.action.amount_minor,
             "currency": decision.action.currency,
+            "hold_transfer_id": None if decision.hold_transfer_id is None else uuid_of(decision.hold_transfer_id),
             "transfer_digest": transfer_digest,
             "transfer_id": None if transfer_digest is None else derive_transfer_id(decision.decision_id),
             "score": decision.score.score,
@@ -110,6 +128,34 @@ def find_posting(connection: Connection[Any], decision_id: str) -> PostingRead |
     return PostingRead(transfer_id=f"tfr_{transfer_id.hex}", **row)
 
 
+def find_execution_id(connection: Connection[Any], decision_id: str) -> UUID | None:
+    """Return the id of the transfer or of the event that carried a decision out; None while nothing has."""
+    row = connection.execute(QUERIES["find_execution_id"], {"decision_id": decision_id}).fetchone()
+    return None if row is None else UUID(str(row[0]))
+
+
+def find_hold(connection: Connection[Any], proposal_id: str) -> HoldRead | None:
+    """Return the last hold that a proposal's chain placed, as the ledger has it."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(QUERIES["find_hold"], {"proposal_id": proposal_id}).fetchone()
+    if row is None:
+        return None
+    return HoldRead(transfer_id=f"tfr_{row['transfer_id'].hex}", state=row["state"], expires_at=row["expires_at"])
+
+
+def list_latest_holds(connection: Connection[Any], *, now: datetime, limit: int) -> list[str]:
+    """Return decisions that hold and are the latest of their proposal: others each time when there are more than `limit`."""
+    parameters = {"turn": render_time(now), "limit": limit}
+    return [str(row[0]) for row in connection.execute(QUERIES["list_latest_holds"], parameters)]
+
+
+def is_frozen(connection: Connection[Any], *, kind: str, operator_id: str) -> bool:
+    """Say whether a freeze of the tenant, of this kind or of this operator is in force."""
+    row = connection.execute(QUERIES["is_frozen"], {"kind": kind, "operator_id": operator_id}).fetchone()
+    # Without an answer nothing is free to go.
+    return row is None or bool(row[0])
+
+
 def find_event_id(connection: Connection[Any], *, subject: str, event_type: str) -> str | None:
     """Return the id of the first event of a type about a subject."""
     row = connection.execute(QUERIES["find_event_id"], {"subject": subject, "event_type": event_type}).fetchone()
@@ -119,10 +165,15 @@ def find_event_id(connection: Connection[Any], *, subject: str, event_type: str)
 def _find(connection: Connection[Any], name: str, parameters: Mapping[str, Any]) -> StoredDecision | None:
     with connection.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(QUERIES[name], parameters).fetchone()
-    if row is None:
-        return None
+    return None if row is None else read_decision_row(row)
+
+
+def read_decision_row(row: Mapping[str, Any]) -> StoredDecision:
+    """Read a whole row of `gate.decisions` back as the decision that was made. Raises: pydantic.ValidationError."""
     score = ScoreResult(score=row["score"], reason_codes=tuple(row["score_reasons"]), model_ref=row["score_ref"])
-    decision = Decision.model_validate({**{field: row[field] for field in _COPIED}, "score": score})
+    hold = row["hold_transfer_id"]
+    record = {**{field: row[field] for field in _COPIED}, "hold_transfer_id": None if hold is None else f"tfr_{hold.hex}"}
+    decision = Decision.model_validate({**record, "score": score})
     return StoredDecision(decision=decision, event_id=row["event_id"])
 
 
@@ -155,6 +206,8 @@ def _make_event(decision: Decision, links: EventLinks, *, event_id: str, transfe
             "proposal_event_id": links.proposal_event_id,
             "approval_event_id": links.approval_event_id,
             "transfer_digest": transfer_digest.hex() if transfer_digest else None,
+            "hold_transfer_id": decision.hold_transfer_id,
+            "hold_expires_at": None if decision.hold_expires_at is None else render_time(decision.hold_expires_at),
             "decided_at": render_time(decision.decided_at),
             "expires_at": render_time(decision.expires_at),
         },

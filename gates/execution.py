@@ -18,13 +18,13 @@ from storage.unit_of_work import unit_of_work
 
 
 def execute_decision(pool: Pool, context: str, decision_id: str, now: datetime) -> Execution:
-    """Post what the decision allows, once. `pool` and `context` are of role executor. Safe to repeat after any failure.
+    """Carry out what a decision allows or holds, once; repeat after any failure. `pool` and `context` are of role executor.
 
-    Raises: InvalidId, NaiveTime, DatabaseUnavailable, CommitUnknown (then repeat: the answer is ALREADY_POSTED).
+    Raises: InvalidId, NaiveTime, DatabaseUnavailable, CommitUnknown (a repeat answers ALREADY_POSTED, HELD or EXECUTED).
     """
     transfer_id = derive_transfer_id(decision_id)
     with unit_of_work(pool, context) as connection:
-        return posting.post_refund(connection, decision_id, transfer_id=transfer_id, now=require_utc(now))
+        return posting.post_decision(connection, decision_id, transfer_id=transfer_id, now=require_utc(now))
 
 
 def execute_transfer(pool: Pool, context: str, request: TransferRequest, *, now: datetime) -> TransferResult:

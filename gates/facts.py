@@ -1,37 +1,35 @@
-"""Facts: what the gate knows about an act, read from our own tables and never from the proposal."""
+"""Facts: what the gate knows about an act, read from our own tables and never from the proposal. The catalog of all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
-from pathlib import Path
-from typing import Any
 
-from psycopg import Connection
-from psycopg.rows import dict_row
-
-from domain.clock import require_utc
-from domain.roles import Role
 from gates.decide import FactValue
-from storage.named_queries import load_queries
 
-QUERIES = load_queries(Path(__file__).parent / "sql" / "facts.sql")
-
-# Equal charges are looked for within a day; this stands where there is none.
-_NO_TWIN_S = 86_401
-# These change because time passes, not because anything happened: an approval is not bound to them.
+VELOCITY_SUBJECTS = ("customer", "operator", "merchant", "beneficiary", "tenant")
+VELOCITY_WINDOWS_H = {"1h": 1, "24h": 24, "7d": 7 * 24, "30d": 30 * 24}
+# These change because time passes, not because anything happened: an approval is not bound to them. Velocity and the load of
+# reviewers change with acts that are not this one; where they matter they change the reasons.
 CLOCK_FACTS = frozenset(
     {
         "transaction.age_days", "customer.age_days", "customer.refunds_1d_count", "customer.refunds_30d_count",
-        "customer.refunds_30d_minor", "customer.failed_logins_7d_count", "operator.refunds_1d_count", "approval.count",
+        "customer.refunds_30d_minor", "customer.failed_logins_7d_count", "customer.new_devices_24h_count",
+        "customer.foreign_logins_7d_count", "customer.challenged_logins_24h_count", "operator.refunds_1d_count", "approval.count",
+        "beneficiary.age_hours", "dispute.age_days", "dispute.age_business_days", "dispute.provisional_due", "dispute.is_overdue",
+        "load.source_1h_count", "load.source_open_count", "load.tenant_1h_count",
+        *(
+            f"velocity.{subject}_{window}_{measure}"
+            for subject in VELOCITY_SUBJECTS
+            for window in VELOCITY_WINDOWS_H
+            for measure in ("count", "minor")
+        ),
     }
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class GrantFacts:
-    """Say whether the proposal's handle is a transaction that this conversation may name."""
+    """Say whether this conversation may name every record that the proposal names, each as the kind that the act needs."""
 
     granted: bool
 
@@ -56,15 +54,22 @@ class TransactionFacts:
 
 @dataclass(frozen=True, slots=True)
 class AccountFacts:
-    """Hold the standing of the transaction's account."""
+    """Hold the standing of the account that money moves on.
+
+    `ledger_version` rises with each posting and hold on it, in the act's currency.
+    """
 
     status: str
     currency: str
+    ledger_version: int
 
 
 @dataclass(frozen=True, slots=True)
 class CustomerFacts:
-    """Hold the standing of the conversation's customer and the refunds executed for him. Sums are in the act's currency."""
+    """Hold the standing of the conversation's customer, the acts executed for him, and signs of another in his place.
+
+    Sums are in the act's currency; a login from another country than his is foreign.
+    """
 
     kyc_status: str
     age_days: int
@@ -73,6 +78,10 @@ class CustomerFacts:
     refunds_30d_minor: int
     refunds_total_count: int
     failed_logins_7d_count: int
+    disputes_365d_count: int
+    new_devices_24h_count: int
+    foreign_logins_7d_count: int
+    challenged_logins_24h_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +118,127 @@ class ApprovalFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class VelocityFacts:
+    """Count what was executed, and what is allowed and not executed yet, for each subject of the act in windows that end now.
+
+    A window is half-open, `(now - length, now]`. Counts are over all currencies, sums (`_minor`) in the act's. A subject that the
+    act does not have gives 0.
+    """
+
+    customer_1h_count: int = 0
+    customer_1h_minor: int = 0
+    customer_24h_count: int = 0
+    customer_24h_minor: int = 0
+    customer_7d_count: int = 0
+    customer_7d_minor: int = 0
+    customer_30d_count: int = 0
+    customer_30d_minor: int = 0
+    operator_1h_count: int = 0
+    operator_1h_minor: int = 0
+    operator_24h_count: int = 0
+    operator_24h_minor: int = 0
+    operator_7d_count: int = 0
+    operator_7d_minor: int = 0
+    operator_30d_count: int = 0
+    operator_30d_minor: int = 0
+    merchant_1h_count: int = 0
+    merchant_1h_minor: int = 0
+    merchant_24h_count: int = 0
+    merchant_24h_minor: int = 0
+    merchant_7d_count: int = 0
+    merchant_7d_minor: int = 0
+    merchant_30d_count: int = 0
+    merchant_30d_minor: int = 0
+    beneficiary_1h_count: int = 0
+    beneficiary_1h_minor: int = 0
+    beneficiary_24h_count: int = 0
+    beneficiary_24h_minor: int = 0
+    beneficiary_7d_count: int = 0
+    beneficiary_7d_minor: int = 0
+    beneficiary_30d_count: int = 0
+    beneficiary_30d_minor: int = 0
+    tenant_1h_count: int = 0
+    tenant_1h_minor: int = 0
+    tenant_24h_count: int = 0
+    tenant_24h_minor: int = 0
+    tenant_7d_count: int = 0
+    tenant_7d_minor: int = 0
+    tenant_30d_count: int = 0
+    tenant_30d_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFacts:
+    """Count the reviews that were asked for: the work that this act would add to. A source is an operator."""
+
+    source_1h_count: int
+    source_open_count: int
+    tenant_1h_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class BeneficiaryFacts:
+    """Hold the payee's record: whose it is, how old, how it was screened, and what was ever paid to it, in the act's currency."""
+
+    owner_matches: bool
+    currency: str
+    screening_state: str
+    is_verified: bool
+    age_hours: int
+    changed_30d_count: int
+    paid_count: int
+    max_paid_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeFacts:
+    """Hold the dispute's record, its charge, and what was already credited or written off for it.
+
+    `provisional_due` says that the bank must credit the customer by now; `is_overdue` that the time to decide has passed.
+    """
+
+    owner_matches: bool
+    state: str
+    charge_minor: int
+    currency: str
+    age_days: int
+    age_business_days: int
+    is_new_account: bool
+    provisional_minor: int
+    writeoff_minor: int
+    provisional_due: bool
+    is_overdue: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CardFacts:
+    """Hold the card's record."""
+
+    owner_matches: bool
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldFacts:
+    """Hold a pending transfer of the ledger: whose account it is on, and whether it is still open."""
+
+    owner_matches: bool
+    state: str
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFacts:
+    """Hold the case's record."""
+
+    kind: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """Hold all facts of one act. A group that does not exist (an ungranted transaction) is None and stays out."""
+    """Hold all facts of one act. A group that does not exist (an ungranted transaction, the dispute of a payment) is None."""
 
     grant: GrantFacts
     transaction: TransactionFacts | None
@@ -119,6 +247,13 @@ class Facts:
     operator: OperatorFacts | None
     conversation: ConversationFacts
     approval: ApprovalFacts
+    velocity: VelocityFacts | None
+    load: LoadFacts | None
+    beneficiary: BeneficiaryFacts | None = None
+    dispute: DisputeFacts | None = None
+    card: CardFacts | None = None
+    hold: HoldFacts | None = None
+    case: CaseFacts | None = None
 
     def to_record(self) -> dict[str, FactValue]:
         """Return the flat form `group.fact` that decisions are made from and that their rows keep."""
@@ -128,147 +263,3 @@ class Facts:
             if value is not None:
                 record |= {f"{group.name}.{fact.name}": getattr(value, fact.name) for fact in fields(value)}
         return record
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """Hold the operator's message that a proposal was made from. Written by the edge, so the agents cannot claim it."""
-
-    conversation_id: str
-    message_id: str
-    customer_id: str
-    operator_id: str
-    created_at: datetime
-    message_matches: bool
-    last_message_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class TransactionRecord:
-    """Hold a transaction as the gate read it."""
-
-    transaction_id: str
-    account_id: str
-    customer_id: str
-    facts: TransactionFacts
-    account: AccountFacts
-
-
-def find_turn(connection: Connection[Any], *, conversation_id: str, message_id: str) -> Turn | None:
-    """Return the turn a proposal names, or None when there is no such conversation or message in this tenant."""
-    row = _one(connection, "find_turn", {"conversation_id": conversation_id, "message_id": message_id})
-    if row is None:
-        return None
-    return Turn(
-        conversation_id=conversation_id,
-        message_id=message_id,
-        customer_id=row["customer_id"],
-        operator_id=row["operator_id"],
-        created_at=row["created_at"],
-        message_matches=row["message_matches"],
-        last_message_id=row["last_message_id"] or "",
-    )
-
-
-def find_transaction(connection: Connection[Any], transaction_id: str, *, turn: Turn, now: datetime) -> TransactionRecord | None:
-    """Return the record of a transaction with its remainder, and how it stands to the turn's customer and message."""
-    keys = {"transaction_id": transaction_id, "conversation_id": turn.conversation_id, "message_id": turn.message_id}
-    row = _one(connection, "find_transaction", keys)
-    if row is None:
-        return None
-    return TransactionRecord(
-        transaction_id=transaction_id,
-        account_id=row["account_id"],
-        customer_id=row["customer_id"],
-        facts=TransactionFacts(
-            kind=row["kind"],
-            status=row["status"],
-            currency=row["currency"],
-            amount_minor=row["amount_minor"],
-            remaining_minor=row["remaining_minor"],
-            refund_count=row["refund_count"],
-            age_days=_whole_days(row["occurred_at"], now),
-            is_duplicate=row["twin_gap_s"] is not None,
-            duplicate_gap_s=_NO_TWIN_S if row["twin_gap_s"] is None else row["twin_gap_s"],
-            owner_matches=row["customer_id"] == turn.customer_id,
-            is_disputed=row["is_disputed"],
-            named_by_staff=row["named_by_staff"],
-        ),
-        account=AccountFacts(status=row["account_status"], currency=row["account_currency"]),
-    )
-
-
-def read_facts(
-    connection: Connection[Any],
-    *,
-    proposal_id: str,
-    kind: str,
-    currency: str,
-    turn: Turn,
-    granted: bool,
-    transaction: TransactionRecord | None,
-    approval_count: int,
-    now: datetime,
-) -> Facts:
-    """Read every fact of an act in the caller's transaction. A missing customer or operator leaves its group out."""
-    return Facts(
-        grant=GrantFacts(granted=granted),
-        transaction=transaction.facts if transaction else None,
-        account=transaction.account if transaction else None,
-        customer=_read_customer(connection, turn.customer_id, currency=currency, now=now),
-        operator=_read_operator(connection, turn.operator_id, kind=kind, currency=currency, now=now),
-        conversation=_read_conversation(connection, turn, proposal_id=proposal_id, now=now),
-        approval=ApprovalFacts(count=approval_count),
-    )
-
-
-def _read_customer(connection: Connection[Any], customer_id: str, *, currency: str, now: datetime) -> CustomerFacts | None:
-    row = _one(connection, "find_customer", {"customer_id": customer_id, "currency": currency, "now": require_utc(now)})
-    if row is None:
-        return None
-    opened_at = row.pop("opened_at")
-    return CustomerFacts(age_days=_whole_days(opened_at, now), **row)
-
-
-def _read_operator(
-    connection: Connection[Any], operator_id: str, *, kind: str, currency: str, now: datetime
-) -> OperatorFacts | None:
-    parameters = {"operator_id": operator_id, "action_kind": kind, "currency": currency, "now": require_utc(now)}
-    row = _one(connection, "find_operator", parameters)
-    if row is None:
-        return None
-    roles = frozenset(row["roles"])
-    return OperatorFacts(
-        active=row["active"],
-        is_support=Role.SUPPORT in roles,
-        is_investigator=Role.INVESTIGATOR in roles,
-        is_onboarding=Role.ONBOARDING in roles,
-        is_approver=Role.APPROVER in roles,
-        is_auditor=Role.AUDITOR in roles,
-        is_admin=Role.ADMIN in roles,
-        limit_minor=row["limit_minor"],
-        refunds_1d_count=row["refunds_1d_count"],
-    )
-
-
-def _read_conversation(connection: Connection[Any], turn: Turn, *, proposal_id: str, now: datetime) -> ConversationFacts:
-    keys = {"proposal_id": proposal_id, "conversation_id": turn.conversation_id, "message_id": turn.message_id}
-    history = _one(connection, "find_history", keys) or {"first_decided_at": None, "earlier_proposals_count": 0}
-    # Once decided, the turn's age stands still: a review may take its time.
-    until = history["first_decided_at"] or now
-    return ConversationFacts(
-        message_matches=turn.message_matches,
-        message_is_last=turn.last_message_id == turn.message_id,
-        message_age_s=int((until - turn.created_at).total_seconds()),
-        last_message_id=turn.last_message_id,
-        earlier_proposals_count=history["earlier_proposals_count"],
-    )
-
-
-def _whole_days(since: datetime, now: datetime) -> int:
-    return (require_utc(now) - since).days
-
-
-def _one(connection: Connection[Any], name: str, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(QUERIES[name], parameters).fetchone()

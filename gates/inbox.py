@@ -50,7 +50,7 @@ class Submission:
         }
         if self.proposal is None:
             return {**data, "malformed": True}
-        return {**data, "arguments": self.proposal.arguments.model_dump(mode="json")}
+        return {**data, "arguments": self.proposal.arguments.to_record()}
 
 
 def find_submission(connection: Connection[Any], proposal_id: str, *, tenant_id: str) -> Submission | None:

@@ -4,80 +4,56 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import Connection
 
 from domain.decision import Decision, Outcome, Reason
-from domain.errors import BrokenInvariant, Conflict, Forbidden, NotFound
+from domain.errors import BrokenInvariant, Conflict, NotFound
 from domain.event import Event
 from domain.ids import make_id, require_id
 from domain.roles import Role
 from gates.case import Case, digest_state, read_case
 from gates.decision_store import SOURCE, StoredDecision, find_decision, find_latest_decision
+from gates.fees import read_fees
+from gates.people import NotPermitted, require_person
 from gates.policy.bundle import PolicyBundle
+from gates.review_errors import (
+    AlreadyAnswered,
+    ClaimedByOther,
+    NotAnApprover,
+    OtherAction,
+    OwnProposal,
+    ReviewClosed,
+    ReviewerBudgetSpent,
+    StateChanged,
+)
 from gates.review_store import (
     Approval,
     Person,
     Review,
     Verdict,
     close_review,
+    count_alike,
+    count_answers,
     count_valid_approvals,
+    drop_claim,
     find_earlier_answer,
-    find_person,
+    find_last_answer_at,
     find_review,
     has_answered,
     insert_approval,
     list_expired_reviews,
     lock_review,
 )
-from gates.submission import GateScope, Rules, Successor, follow_up, lock_conversation, require_submission
+from gates.submission import GateScope, Rules, Successor, follow_up, lock_subjects, require_submission
 from storage.events import append_event
 from storage.idempotency import KeyReused
 from storage.unit_of_work import unit_of_work
 
-
-class NotSignedIn(Forbidden):
-    """Say that the session token belongs to no live session."""
-
-    code = "not_signed_in"
-
-
-class NotAnApprover(Forbidden):
-    """Say that the person has no approver's role."""
-
-    code = "not_an_approver"
-
-
-class OwnProposal(Forbidden):
-    """Say that a person tried to decide on what he asked for himself."""
-
-    code = "own_proposal"
-
-
-class OtherAction(Conflict):
-    """Say that the digest is not that of the action under review: what he read is not what would execute."""
-
-    code = "action_digest_mismatch"
-
-
-class ReviewClosed(Conflict):
-    """Say that the review is no longer open."""
-
-    code = "review_closed"
-
-
-class AlreadyAnswered(Conflict):
-    """Say that this person has answered this review; another one has to."""
-
-    code = "already_answered"
-
-
-class StateChanged(Conflict):
-    """Say that conversation, records or policy changed since the review was opened; a fresh decision stands instead."""
-
-    code = "state_changed"
+_HOUR = timedelta(hours=1)
+_MAX_GROUP = 32_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +86,12 @@ def answer_review(scope: GateScope, rules: Rules, answer: Answer, *, now: dateti
     """
     require_id(answer.review_id, "rev")
     with unit_of_work(scope.pool, scope.context) as connection:
-        person = _require_approver(connection, answer, now)
+        person = require_approver(connection, answer.session_token, now=now)
         repeated = _find_repeat(connection, answer, person)
         if repeated is not None:
             return repeated
         found = _open_review(connection, scope, rules, answer.review_id, now)
-        _check_answer(connection, found, answer, person)
+        _check_answer(connection, found, answer, person, now)
         refused = _refuse_stale(connection, found, now) if answer.verdict == "approve" or _is_overdue(found, now) else None
         decision = None if refused else _apply(connection, found, answer, person, now)
     if refused is not None:
@@ -141,13 +117,12 @@ def expire_reviews(scope: GateScope, rules: Rules, *, now: datetime, limit: int 
     return closed
 
 
-def _require_approver(connection: Connection[Any], answer: Answer, now: datetime) -> Person:
-    person = find_person(connection, answer.session_token, now=now)
-    if person is None:
-        raise NotSignedIn("sign in again")
-    if Role.APPROVER not in person.roles:
-        raise NotAnApprover("only an approver may decide on a review")
-    return person
+def require_approver(connection: Connection[Any], session_token: str, *, now: datetime) -> Person:
+    """Return who is signed in, if he may decide on reviews. Raises: NotSignedIn, NotAnApprover."""
+    try:
+        return require_person(connection, session_token, now=now, roles=frozenset({Role.APPROVER}))
+    except NotPermitted:
+        raise NotAnApprover("only an approver may decide on a review") from None
 
 
 def _find_repeat(connection: Connection[Any], answer: Answer, person: Person) -> Decision | None:
@@ -175,7 +150,7 @@ def _open_review(connection: Connection[Any], scope: GateScope, rules: Rules, re
     if glimpsed is None:
         raise NotFound(f"no review {review_id}")
     submission = require_submission(connection, scope, glimpsed.proposal_id)
-    lock_conversation(connection, scope, submission)
+    lock_subjects(connection, scope, submission)
     lock_review(connection, review_id)
     review = find_review(connection, review_id)
     reviewed = find_decision(connection, glimpsed.decision_id)
@@ -184,17 +159,26 @@ def _open_review(connection: Connection[Any], scope: GateScope, rules: Rules, re
         raise BrokenInvariant(f"{review_id}: its rows are gone")
     if review.state != "open" or latest.decision.decision_id != reviewed.decision.decision_id:
         raise ReviewClosed(f"the review is {review.state}")
-    case = read_case(connection, submission, tenant_id=scope.tenant_id, scorecard=rules.scorecard, now=now)
-    return _Open(review=review, reviewed=reviewed, case=case, bundle=rules.shelf.find_active(connection))
+    bundle = rules.shelf.find_active(connection, proposal_id=glimpsed.proposal_id)
+    case = read_case(
+        connection, submission, tenant_id=scope.tenant_id, scorecard=rules.scorecard, now=now, fees=read_fees(bundle)
+    )
+    return _Open(review=review, reviewed=reviewed, case=case, bundle=bundle)
 
 
-def _check_answer(connection: Connection[Any], found: _Open, answer: Answer, person: Person) -> None:
+def _check_answer(connection: Connection[Any], found: _Open, answer: Answer, person: Person, now: datetime) -> None:
     if person.operator_id == found.reviewed.decision.operator_id:
         raise OwnProposal("whoever asked for it may not decide on it")
     if answer.action_digest != found.review.action_digest:
         raise OtherAction("the digest is not that of the action under review: read it again")
     if has_answered(connection, review_id=found.review.review_id, operator_id=person.operator_id):
         raise AlreadyAnswered("you have answered this review; a second person has to")
+    if found.review.find_claimant(now) not in (None, person.operator_id):
+        raise ClaimedByOther("another person is reading it: wait until he answers, releases it, or his time is over")
+    # A refusal moves nothing, so it is always open; it counts like any verdict.
+    budget = found.bundle.manifest.reviewer_budget_1h
+    if answer.verdict == "approve" and count_answers(connection, person.operator_id, after=now - _HOUR) >= budget:
+        raise ReviewerBudgetSpent(f"{budget} verdicts within an hour are as many as one person can read: let another one look")
 
 
 def _is_overdue(found: _Open, now: datetime) -> bool:
@@ -244,9 +228,19 @@ def _apply(connection: Connection[Any], found: _Open, answer: Answer, person: Pe
         idempotency_key=answer.idempotency_key,
         event_id=event_id,
         created_at=now,
+        handled_s=_measure_handling(connection, found.review, person, now),
+        group_size=min(_MAX_GROUP, max(1, count_alike(connection, found.review.group_key))),
     )
     insert_approval(connection, approval, tenant_id=found.reviewed.decision.tenant_id)
+    drop_claim(connection, answer.review_id, operator_id=person.operator_id)
     return _conclude(connection, found, approval, now)
+
+
+def _measure_handling(connection: Connection[Any], review: Review, person: Person, now: datetime) -> int:
+    """Return the seconds since he could have begun: it opened, he claimed it, or he gave his verdict before."""
+    claimed_at = review.claimed_at if review.claimed_by == person.operator_id else None
+    began = [moment for moment in (review.opened_at, claimed_at, find_last_answer_at(connection, person.operator_id)) if moment]
+    return max(0, int((now - max(began)).total_seconds()))
 
 
 def _conclude(connection: Connection[Any], found: _Open, approval: Approval, now: datetime) -> Decision:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,17 +22,25 @@ from gates.decision_store import (
     StoredDecision,
     find_decision,
     find_event_id,
+    find_hold,
     find_latest_decision,
+    is_frozen,
     store_decision,
 )
+from gates.fact_reads import find_turn
+from gates.fees import read_fees
 from gates.inbox import Submission, find_submission
 from gates.policy.active import PolicyShelf
 from gates.policy.bundle import PolicyBundle
 from gates.review_store import insert_review
 from gates.score.scorecard import Scorecard
+from gates.shadow import record_shadow
 from storage.events import append_event
 from storage.pools import Pool
 from storage.unit_of_work import unit_of_work
+
+FROZEN = Reason(code="frozen", outcome=Outcome.DENY, policy_id="gate")
+"""Why an act that a freeze covers is denied, whatever the policy says."""
 
 
 class AlreadyExecuted(Conflict):
@@ -88,19 +96,24 @@ def decide_proposal(scope: GateScope, rules: Rules, proposal_id: str, *, now: da
 
 
 def expire_allow(scope: GateScope, rules: Rules, decision_id: str, *, now: datetime) -> Decision | None:
-    """Close an allow that outlived its 60 seconds unexecuted, with a linked deny. None when there is nothing to close."""
+    """Close an allow that outlived its 60 seconds or met a freeze, with a linked deny. None when nothing is to close."""
     with unit_of_work(scope.pool, scope.context) as connection:
         previous = find_decision(connection, decision_id)
-        if previous is None or previous.decision.outcome is not Outcome.ALLOW or previous.decision.expires_at > now:
+        if previous is None or previous.decision.outcome is not Outcome.ALLOW:
+            return None
+        frozen = _is_frozen(connection, previous.decision)
+        if previous.decision.expires_at > now and not frozen:
             return None
         submission = require_submission(connection, scope, previous.decision.proposal_id)
-        lock_conversation(connection, scope, submission)
+        lock_subjects(connection, scope, submission)
         latest = find_latest_decision(connection, previous.decision.proposal_id)
         if latest is None or latest.decision.decision_id != decision_id:
             return None
-        closing = Reason(code="allow_expired", outcome=Outcome.DENY, policy_id="gate")
-        case = read_case(connection, submission, tenant_id=scope.tenant_id, scorecard=rules.scorecard, now=now)
-        bundle = rules.shelf.find_active(connection)
+        closing = FROZEN if frozen else Reason(code="allow_expired", outcome=Outcome.DENY, policy_id="gate")
+        bundle = rules.shelf.find_active(connection, proposal_id=submission.proposal_id)
+        case = read_case(
+            connection, submission, tenant_id=scope.tenant_id, scorecard=rules.scorecard, now=now, fees=read_fees(bundle)
+        )
         try:
             return follow_up(connection, case, bundle, Successor(previous, closing_reason=closing), now=now).decision
         except AlreadyExecuted:
@@ -129,10 +142,16 @@ def require_submission(connection: Connection[Any], scope: GateScope, proposal_i
     return submission
 
 
-def lock_conversation(connection: Connection[Any], scope: GateScope, submission: Submission) -> None:
-    """Keep other decisions about this conversation out until the transaction ends."""
-    parameters = {"tenant_id": scope.tenant_id, "conversation_id": submission.conversation_id}
-    connection.execute(QUERIES["lock_conversation"], parameters)
+def lock_subjects(connection: Connection[Any], scope: GateScope, submission: Submission) -> None:
+    """Keep other decisions about this customer, and then this operator's, out until the transaction ends.
+
+    Two conversations about one customer cannot both fit what is left of one budget. Raises: NotFound for a lost turn.
+    """
+    turn = find_turn(connection, conversation_id=submission.conversation_id, message_id=submission.message_id)
+    if turn is None:
+        raise NotFound("the proposal's conversation or message does not exist")
+    for subject in (turn.customer_id, turn.operator_id):
+        connection.execute(QUERIES["lock_subject"], {"tenant_id": scope.tenant_id, "subject": subject})
 
 
 def follow_up(
@@ -140,6 +159,7 @@ def follow_up(
 ) -> StoredDecision:
     """Decide again on fresh facts and link the decision to the one before. Opens a review when it asks for one.
 
+    While a freeze covers the act it is denied. A hold of the chain that is still open goes on: an allow posts it.
     Raises: AlreadyExecuted.
     """
     proposal_id = case.submission.proposal_id
@@ -150,12 +170,16 @@ def follow_up(
         proposal_digest=case.submission.digest, proposal_event_id=event_id, approval_event_id=successor.approval_event_id
     )
     counted = case.with_approvals(successor.approval_count)
+    closing = successor.closing_reason or (FROZEN if _is_frozen(connection, successor.previous.decision) else None)
     request = counted.to_input(
         make_id("dec", now),
         previous_decision_id=successor.previous.decision.decision_id,
         approval_id=successor.approval_id,
-        closing_reason=successor.closing_reason,
+        closing_reason=closing,
     )
+    hold = find_hold(connection, proposal_id)
+    if hold is not None and hold.is_open(now):
+        request = replace(request, hold_transfer_id=hold.transfer_id)
     try:
         return _store(connection, case, decide_action(request, bundle, now=now), bundle, links, now=now)
     except CheckViolation as error:
@@ -164,16 +188,27 @@ def follow_up(
 
 def _decide_once(connection: Connection[Any], scope: GateScope, rules: Rules, proposal_id: str, now: datetime) -> StoredDecision:
     submission = require_submission(connection, scope, proposal_id)
-    lock_conversation(connection, scope, submission)
+    lock_subjects(connection, scope, submission)
     existing = find_latest_decision(connection, proposal_id)
     if existing is not None:
         return existing
-    bundle = rules.shelf.find_active(connection)
-    case = read_case(connection, submission, tenant_id=scope.tenant_id, scorecard=rules.scorecard, now=now)
-    decision = decide_action(case.to_input(make_id("dec", now)), bundle, now=now)
+    bundle = rules.shelf.find_active(connection, proposal_id=proposal_id)
+    case = read_case(
+        connection, submission, tenant_id=scope.tenant_id, scorecard=rules.scorecard, now=now, fees=read_fees(bundle)
+    )
+    frozen = is_frozen(connection, kind=submission.kind.value, operator_id=case.operator_id)
+    request = case.to_input(make_id("dec", now), closing_reason=FROZEN if frozen else None)
+    decision = decide_action(request, bundle, now=now)
     event_id = _append_submitted(connection, case, tenant_id=scope.tenant_id, now=now)
     links = EventLinks(proposal_digest=submission.digest, proposal_event_id=event_id)
-    return _store(connection, case, decision, bundle, links, now=now)
+    stored = _store(connection, case, decision, bundle, links, now=now)
+    if request.closing_reason is None:
+        record_shadow(connection, request, decision, rules.shelf, now=now)
+    return stored
+
+
+def _is_frozen(connection: Connection[Any], decision: Decision) -> bool:
+    return is_frozen(connection, kind=decision.action.kind.value, operator_id=decision.operator_id)
 
 
 def _store(

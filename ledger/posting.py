@@ -26,20 +26,20 @@ class UnknownResultCode(BrokenInvariant):
     code = "unknown_result_code"
 
 
-def post_refund(connection: Connection[Any], decision_id: str, *, transfer_id: UUID, now: datetime) -> Execution:
-    """Execute an allowed refund in the caller's transaction, as role executor. Repeats give the stored answer.
+def post_decision(connection: Connection[Any], decision_id: str, *, transfer_id: UUID, now: datetime) -> Execution:
+    """Carry out what a decision allows or holds in the caller's transaction, as role executor. Repeats give the stored answer.
 
     A refusal is a value. Raises: UnknownResultCode, psycopg.Error.
     """
     parameters = {"decision_id": decision_id, "transfer_id": transfer_id, "now": now}
     with connection.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(_QUERIES["execute_refund"], parameters).fetchone()
+        row = cursor.execute(_QUERIES["execute_decision"], parameters).fetchone()
     if row is None:
-        raise UnknownResultCode("ledger.execute_refund returned no row")
+        raise UnknownResultCode("ledger.execute_decision returned no row")
     try:
         code = ExecutionCode(row.pop("result_code"))
     except ValueError as error:
-        raise UnknownResultCode(f"ledger.execute_refund: {error}") from error
+        raise UnknownResultCode(f"ledger.execute_decision: {error}") from error
     posting = Posting(**row) if code in {ExecutionCode.POSTED, ExecutionCode.ALREADY_POSTED} else None
     return Execution(code=code, decision_id=decision_id, posting=posting)
 

@@ -19,7 +19,7 @@ _PROTECTED = re.compile(
     | [-+]?(?<![\w.])(?:{_NUMBER})\s?(?:[$€£¥₹₦₩₺%]|\b(?:{_CURRENCIES}|{_WORDS}|percent)\b)
     | (?<![\w.,-])\d{{1,3}}(?:,\d{{3}})*\.\d{{2}}(?![\w.,]*\d)                # 1,234.56
     | \b(?:{_OWN_PREFIXES})_[0-9A-Za-z]{{4,64}}\b                      # our own references
-    | \b[TACBX]\d{{1,4}}\b                                             # handles
+    | \b[TACBXDHK]\d{{1,4}}\b                                             # handles
     | (?<![\w-])\d{{4}}-\d{{2}}-\d{{2}}(?:[T ]\d{{2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?:Z|[+-]\d{{2}}:?\d{{2}})?)?(?![\w-])
     | (?<![\w:])\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?:\s?[ap]m)?(?![\w:])
     | \b(?:{_CURRENCIES})\b

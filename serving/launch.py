@@ -64,6 +64,7 @@ class ProcessConfig(BaseModel):
     chat: NamedModel | None = None
     embeddings: NamedModel | None = None
     bank: BankAccess = BankAccess()
+    anchor_url: str | None = None
     host: str = "127.0.0.1"
     port: int = 8460
     cookie_secure: bool = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -62,6 +63,8 @@ class Settings(BaseSettings):
     """Certificates to trust instead of the machine's own, for the bank's API only."""
     bank_callback_secret: str | None = Field(default=None, repr=False)
     """`whsec_…`; the bank signs its callbacks with it. Unset: no callbacks."""
+    anchor_url: str | None = None
+    """Where the receipt log's head is sent by POST when it moves, beside `var/anchors/`. Unset: nowhere."""
     cookie_secure: bool = False
     session_hours: Annotated[int, Field(ge=1, le=24)] = 10
 
@@ -82,6 +85,20 @@ class Settings(BaseSettings):
         if self.mode == "production" and not self.cookie_secure:
             raise ValueError("production mode needs TELLERGATE_COOKIE_SECURE=true behind TLS")
         return self
+
+    @field_validator("anchor_url")
+    @classmethod
+    def _outside(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "")
+        if url is not None and not (
+            parts.hostname
+            and not parts.username
+            and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"}))
+        ):
+            raise ValueError(
+                "TELLERGATE_ANCHOR_URL must be https://… (http:// only to this machine itself), without a user in it"
+            )
+        return url
 
     @model_validator(mode="after")
     def _reachable_bank(self) -> Settings:

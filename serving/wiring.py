@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from serving.edge.deps import IngestRequest
     from serving.ingest.demo_load import DemoReport
     from serving.ingest.ingest import IngestDeps
+    from serving.jobs.anchoring import AnchorSender
     from serving.jobs.knowledge import KnowledgeDeps
     from serving.jobs.ledger import LedgerKeeper
 
@@ -40,6 +41,7 @@ _INGEST_TIMEOUT_S = 1800.0
 DEMO_SCENARIOS_FILE = "demo-scenarios.json"
 RECEIPT_KEY_FILE = "receipts.key"
 PUBLIC_KEY_FILE = "receipts.pub"
+ANCHOR_FOLDER = "anchors"
 
 Transact = Callable[[str], AbstractContextManager[Connection[Any]]]
 
@@ -152,8 +154,19 @@ def build_jobs(config: ProcessConfig) -> FastAPI:
         bank=_bank_desk(config),
         ledger=_ledger_keeper(config),
         reconciliation=reconciliation,
+        anchors=_anchor_sender(config),
     )
     return create_jobs_app(deps)
+
+
+def _anchor_sender(config: ProcessConfig) -> AnchorSender | None:
+    from serving.jobs.anchoring import AnchorDeps, AnchorSender
+
+    if config.anchor_url is None:
+        return None
+    pool = open_pool(config.database.dsn("jobs", config.passwords["jobs"]), name="jobs-anchoring", max_size=1)
+    transact = _transact(pool, _minter(config, "jobs"))
+    return AnchorSender(AnchorDeps(config.anchor_url, (config.tenant_id,), transact, SystemClock()))
 
 
 def _ledger_keeper(config: ProcessConfig) -> LedgerKeeper:
@@ -211,14 +224,16 @@ def _bank_desk(config: ProcessConfig) -> BankDesk:
 def build_money(config: ProcessConfig) -> FastAPI:
     """Build the money process: the gate, the executor, the signer of the log."""
     from gates.policy.bundle import load_bundle_directory
-    from gates.receipts.signing_key import ensure_signer, publish_verifier_key
+    from gates.receipts.signing_key import KeyFiles, ensure_signer, publish_verifier_key
     from gates.score.scorecard import load_scorecard
     from gates.submission import Rules
     from serving.money.app import create_money_app
+    from serving.money.log_keeper import LogFiles
     from serving.money.service import MoneyDeps
 
-    signer = ensure_signer(config.secrets_dir / RECEIPT_KEY_FILE)
-    publish_verifier_key(signer, config.var_dir / PUBLIC_KEY_FILE)
+    keys = KeyFiles(seed=config.secrets_dir / RECEIPT_KEY_FILE, public_keys=config.var_dir / PUBLIC_KEY_FILE)
+    signer = ensure_signer(keys.seed)
+    publish_verifier_key(signer, keys.public_keys)
     key = config.context_key
 
     def mint(tenant_id: str, role: LoginRole) -> str:
@@ -232,6 +247,7 @@ def build_money(config: ProcessConfig) -> FastAPI:
         rules=Rules(scorecard=load_scorecard()),
         starter_bundle=load_bundle_directory(config.root_dir / "gates" / "bundles" / "starter"),
         signer=signer,
+        log_files=LogFiles(keys, config.var_dir / ANCHOR_FOLDER),
         clock=SystemClock(),
         process_token=config.own_token,
     )

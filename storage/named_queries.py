@@ -81,7 +81,8 @@ def _read_block(file: Path, line_number: int, lines: list[str]) -> tuple[str, st
     if not _NAME.fullmatch(name):
         raise InvalidQueryFile(f"{file}, line {line_number}: {name!r} is no lower_snake name")
     comments = [line for line in lines[1:] if line.startswith("--")]
-    statement = [line for line in lines[1:] if line.strip() and not line.startswith("--")]
+    # Without its indentation: psycopg parses texts beyond 4,096 characters anew at every call. No literal of ours spans lines.
+    statement = [line.lstrip() for line in lines[1:] if line.strip() and not line.startswith("--")]
     if not comments or not statement:
         raise InvalidQueryFile(f"{file}, line {line_number}: query {name!r} needs a comment line and a statement")
     return name, "\n".join(statement).rstrip().removesuffix(";")

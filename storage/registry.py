@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -13,10 +13,13 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from domain.errors import BrokenInvariant, Conflict, NotFound
+from domain.errors import BrokenInvariant, Conflict, NotFound, SetupError
 from storage.named_queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).parent / "sql" / "registry.sql")
+
+PRODUCTION = "production"
+"""The alias of the version that is in force."""
 
 ArtifactState = Literal["candidate", "shadow", "canary", "champion", "retired"]
 
@@ -37,6 +40,12 @@ class ContentMismatch(BrokenInvariant):
     """Say that a content is not the one that was registered."""
 
     code = "artifact_content_mismatch"
+
+
+class UnapprovedArtifact(SetupError):
+    """Say that a content is not the one that people put in force. Nothing starts with it."""
+
+    code = "unapproved_artifact"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,34 @@ class Artifact:
         """Compare a content with the registered hash. Raises: ContentMismatch."""
         if hashlib.sha256(content).hexdigest() != self.sha256:
             raise ContentMismatch(f"{self.kind} {self.name} {self.version}: the content at {self.location} was changed")
+
+
+@dataclass(frozen=True, slots=True)
+class AliasTarget:
+    """Hold what an alias stands for; `percent` is how many of a hundred acts, None is all of them."""
+
+    alias: str
+    version: str
+    sha256: str
+    percent: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Hold one move of an alias. `approved_by` is the second person, `release` at set-up, or whoever stepped back alone."""
+
+    tenant_id: str
+    kind: str
+    name: str
+    alias: str
+    from_version: str | None
+    to_version: str
+    moved_by: str
+    approved_by: str
+    moved_at: datetime
+    reason: str
+    change_id: str | None = None
+    percent: int | None = None
 
 
 def register_artifact(connection: Connection[Any], artifact: Artifact) -> None:
@@ -91,7 +128,7 @@ def find_artifact(connection: Connection[Any], *, kind: str, name: str, version:
     return found
 
 
-def resolve_alias(connection: Connection[Any], *, kind: str, name: str, alias: str = "champion") -> Artifact:
+def resolve_alias(connection: Connection[Any], *, kind: str, name: str, alias: str = PRODUCTION) -> Artifact:
     """Return the version that an alias stands for. Raises: UnknownArtifact."""
     found = _fetch(connection, "resolve_alias", {"kind": kind, "name": name, "alias": alias})
     if found is None:
@@ -99,21 +136,48 @@ def resolve_alias(connection: Connection[Any], *, kind: str, name: str, alias: s
     return found
 
 
-def move_alias(
-    connection: Connection[Any],
-    *,
-    tenant_id: str,
-    kind: str,
-    name: str,
-    alias: str,
-    version: str,
-    moved_by: str,
-    now: datetime,
-) -> None:
-    """Let an alias stand for a version; a move back is the rollback. Role gate. Raises: UnknownArtifact."""
-    find_artifact(connection, kind=kind, name=name, version=version)
-    parameters = {"tenant_id": tenant_id, "kind": kind, "name": name, "alias": alias, "version": version}
-    connection.execute(_QUERIES["move_alias"], {**parameters, "moved_by": moved_by, "now": now})
+def list_aliases(connection: Connection[Any], *, kind: str, name: str) -> dict[str, AliasTarget]:
+    """Return what each alias of a name stands for."""
+    with connection.cursor(row_factory=class_row(AliasTarget)) as cursor:
+        return {target.alias: target for target in cursor.execute(_QUERIES["list_aliases"], {"kind": kind, "name": name})}
+
+
+def list_artifacts(connection: Connection[Any], *, kind: str, name: str) -> list[Artifact]:
+    """Return every version of a name, the latest first."""
+    with connection.cursor(row_factory=class_row(Artifact)) as cursor:
+        return cursor.execute(_QUERIES["list_artifacts"], {"kind": kind, "name": name}).fetchall()
+
+
+def move_alias(connection: Connection[Any], move: Move) -> None:
+    """Let an alias stand for a version, with the record of who did it. Role gate.
+
+    The database refuses a move without a change that a second person approved; what else may move stands in migration 0025.
+    Raises: UnknownArtifact, psycopg.errors.InsufficientPrivilege, psycopg.errors.SerializationFailure (it moved meanwhile).
+    """
+    find_artifact(connection, kind=move.kind, name=move.name, version=move.to_version)
+    parameters = {field.name: getattr(move, field.name) for field in fields(move)}
+    connection.execute(_QUERIES["insert_move"], parameters)
+    connection.execute(_QUERIES["move_alias"], parameters)
+
+
+def list_moves(connection: Connection[Any], *, kind: str, name: str, alias: str) -> list[Move]:
+    """Return the moves of an alias, the latest first."""
+    with connection.cursor(row_factory=class_row(Move)) as cursor:
+        return cursor.execute(_QUERIES["list_moves"], {"kind": kind, "name": name, "alias": alias}).fetchall()
+
+
+def require_approved(connection: Connection[Any], *, kind: str, name: str, sha256: str) -> Artifact:
+    """Return the version of this content if it is in force and a second person, or the release, let it in.
+
+    Raises: UnapprovedArtifact.
+    """
+    artifact = _fetch(connection, "find_approved", {"kind": kind, "name": name, "sha256": sha256, "alias": PRODUCTION})
+    if artifact is None:
+        raise UnapprovedArtifact(
+            f"{kind} {name} with the content {sha256[:12]} is not the approved one: start with the version that is in force,"
+            " or let two people put this one in force first"
+        )
+    return artifact
 
 
 def set_state(connection: Connection[Any], *, kind: str, name: str, version: str, state: ArtifactState) -> None:

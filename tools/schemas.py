@@ -11,14 +11,24 @@ from pydantic import BaseModel, TypeAdapter
 from domain.case import Case
 from domain.decision import Decision
 from domain.event import Event
+from domain.incident import Incident
 from domain.proposal import Proposal
 from domain.receipt import Receipt
+from gates.explanation import Explanation
+from gates.policy.checking import CaseReport, Report
+from gates.policy.diffing import BundleDiff
+from gates.pure import DecideInput
+from gates.replay.backtest import BacktestReport
+from gates.replay.replay import ReplayReport
+from gates.review_labels import ReviewLabel
 from ledger.reconciliation.importing import ImportReport
 from ledger.settlement.batch import BatchRow, PayoutExplanation
 from ledger.settlement.importing import SettlementReport
 from serving.bank.wire import AcknowledgementIn, InstructionOut
 from serving.edge.api.events import PlacedEvent
+from serving.edge.api.policy_views import PolicyChange, PolicyList, PolicyView, RolledBack
 from serving.edge.api.schemas import AnswerOut
+from serving.edge.api.staff_proposals import StaffProposalBody
 from serving.ingest.ingest import IngestReport
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "schemas"
@@ -27,13 +37,22 @@ _MODELS: dict[str, type[BaseModel]] = {
     "bank-acknowledgement": AcknowledgementIn,
     "bank-instruction": InstructionOut,
     "case": Case,
+    "decide-input": DecideInput,
     "decision": Decision,
     "event": Event,
+    "incident": Incident,
+    "explanation": Explanation,
     "payout-explanation": PayoutExplanation,
     "placed-event": PlacedEvent,
+    "policy": PolicyView,
+    "policy-change": PolicyChange,
+    "policy-list": PolicyList,
+    "policy-rollback": RolledBack,
     "proposal": Proposal,
     "receipt": Receipt,
+    "review-outcome": ReviewLabel,
     "settlement-row": BatchRow,
+    "staff-proposal": StaffProposalBody,
 }
 
 
@@ -41,6 +60,11 @@ def render_schemas() -> dict[str, str]:
     """Return each file's name and text."""
     schemas = {name: model.model_json_schema() for name, model in _MODELS.items()}
     schemas["ingest-report"] = TypeAdapter(IngestReport).json_schema()
+    schemas["policy-check"] = TypeAdapter(Report).json_schema()
+    schemas["policy-diff"] = TypeAdapter(BundleDiff).json_schema()
+    schemas["policy-test"] = TypeAdapter(CaseReport).json_schema()
+    schemas["replay"] = TypeAdapter(ReplayReport).json_schema()
+    schemas["backtest"] = TypeAdapter(BacktestReport).json_schema()
     schemas["settlement-report"] = TypeAdapter(SettlementReport).json_schema()
     schemas["statement-report"] = TypeAdapter(ImportReport).json_schema()
     return {f"{name}.schema.json": json.dumps(schema, indent=2, sort_keys=True) + "\n" for name, schema in schemas.items()}

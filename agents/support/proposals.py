@@ -60,7 +60,7 @@ def proposal_id_of(turn: TurnInput, kind: ActionKind, arguments: RefundArguments
             "tenant_id": turn.tenant_id,
             "message_id": turn.message_id,
             "kind": kind.value,
-            "arguments": arguments.model_dump(mode="json"),
+            "arguments": arguments.to_record(),
         }
     )
     return f"prp_{digest[:32]}"
@@ -76,7 +76,7 @@ async def insert_proposal(connection: AsyncConnection[Any], proposal: Proposal) 
             "conversation_id": proposal.conversation_id,
             "message_id": proposal.message_id,
             "kind": proposal.kind.value,
-            "arguments": Jsonb(proposal.arguments.model_dump(mode="json")),
+            "arguments": Jsonb(proposal.arguments.to_record()),
             "trace": Jsonb(proposal.trace.model_dump(mode="json")),
             "submitted_at": proposal.submitted_at,
         },

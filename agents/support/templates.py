@@ -19,7 +19,7 @@ from agents.support.wording import (
 )
 from domain.conversation import Citation
 from domain.money import Money, render_money
-from domain.proposal import Proposal
+from domain.proposal import Proposal, RefundArguments
 from retrieval.passages import Passage
 
 _NAMES = {
@@ -117,7 +117,7 @@ def _describe_dispute(facts: FactSheet, handle: str) -> Claim:
 
 
 def _describe_proposal(proposal: Proposal, facts: FactSheet) -> Claim:
-    arguments = proposal.arguments
+    arguments = RefundArguments.model_validate(proposal.arguments.to_record())
     if arguments.transaction in facts.outside:
         text = f"The request to refund {arguments.transaction} goes to the gate as it was made; the gate answers below."
         return Claim(text=text, citations=(_cite_outside(arguments.transaction),))

@@ -1,7 +1,8 @@
-"""Which bundle is in force for a tenant? The registry's alias says; the content is checked against its address at load."""
+"""Which bundle is in force for a tenant? The registry's aliases say; the content is checked against its address at load."""
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -13,12 +14,13 @@ from psycopg.types.json import Jsonb
 from domain.errors import Unavailable
 from gates.policy.bundle import InvalidBundle, PolicyBundle, load_bundle_content
 from storage.named_queries import load_queries
-from storage.registry import Artifact, UnknownArtifact, move_alias, register_artifact, resolve_alias
+from storage.registry import PRODUCTION, AliasTarget, Artifact, Move, list_aliases, move_alias, register_artifact, set_state
 
 _QUERIES = load_queries(Path(__file__).parents[1] / "sql" / "policies.sql")
-_KIND = "policy"
-_NAME = "gate"
-_ALIAS = "production"
+POLICY_KIND = "policy"
+POLICY_NAME = "gate"
+CANARY = "canary"
+SHADOW = "shadow"
 _MAX_CACHED = 16
 
 
@@ -35,12 +37,31 @@ class PolicyShelf:
         self._bundles: dict[str, PolicyBundle] = {}
         self._lock = Lock()
 
-    def find_active(self, connection: Connection[Any]) -> PolicyBundle:
-        """Return the bundle in force in the caller's transaction. Raises: NoUsablePolicy."""
-        try:
-            sha256 = resolve_alias(connection, kind=_KIND, name=_NAME, alias=_ALIAS).sha256
-        except UnknownArtifact as error:
-            raise NoUsablePolicy(f"no policy bundle has the alias `{_ALIAS}` for this tenant") from error
+    def find_active(self, connection: Connection[Any], *, proposal_id: str = "") -> PolicyBundle:
+        """Return the bundle in force for a proposal in the caller's transaction. Raises: NoUsablePolicy."""
+        aliases = list_aliases(connection, kind=POLICY_KIND, name=POLICY_NAME)
+        if PRODUCTION not in aliases:
+            raise NoUsablePolicy(f"no policy bundle has the alias `{PRODUCTION}` for this tenant")
+        canary = aliases.get(CANARY)
+        if canary is not None and is_canary(proposal_id, canary):
+            return self.load(connection, canary.sha256)
+        return self.load(connection, aliases[PRODUCTION].sha256)
+
+    def find_shadow(self, connection: Connection[Any]) -> PolicyBundle | None:
+        """Return the candidate that decides in the shadow of the one in force, if there is one. Raises: NoUsablePolicy."""
+        sha256 = self.find_shadow_address(connection)
+        return None if sha256 is None else self.load(connection, sha256)
+
+    def find_shadow_address(self, connection: Connection[Any]) -> str | None:
+        """Return the address of the shadow, whether its content loads or not."""
+        aliases = list_aliases(connection, kind=POLICY_KIND, name=POLICY_NAME)
+        shadow, production = aliases.get(SHADOW), aliases.get(PRODUCTION)
+        if shadow is None or production is None or shadow.version == production.version:
+            return None
+        return shadow.sha256
+
+    def load(self, connection: Connection[Any], sha256: str) -> PolicyBundle:
+        """Return a stored bundle by its address, checked when it is first read. Raises: NoUsablePolicy."""
         with self._lock:
             known = self._bundles.get(sha256)
         return known if known is not None else self._load(connection, sha256)
@@ -48,7 +69,7 @@ class PolicyShelf:
     def _load(self, connection: Connection[Any], sha256: str) -> PolicyBundle:
         row = connection.execute(_QUERIES["find_bundle"], {"sha256": sha256}).fetchone()
         if row is None:
-            raise NoUsablePolicy(f"the policy bundle {sha256} in force is not stored")
+            raise NoUsablePolicy(f"the policy bundle {sha256} is not stored")
         try:
             bundle = load_bundle_content(row[0], expected_sha256=sha256)
         except InvalidBundle as error:
@@ -60,8 +81,17 @@ class PolicyShelf:
         return bundle
 
 
-def install_bundle(connection: Connection[Any], bundle: PolicyBundle, *, tenant_id: str, now: datetime, moved_by: str) -> None:
-    """Store a checked bundle and put it in force where none is. Idempotent; never moves an alias that stands. Role gate."""
+def is_canary(proposal_id: str, canary: AliasTarget) -> bool:
+    """Say whether a proposal belongs to the canary's share: by the hash of its id, so for all its decisions."""
+    if not proposal_id or canary.percent is None:
+        return False
+    return int(hashlib.sha256(proposal_id.encode()).hexdigest()[:8], 16) % 100 < canary.percent
+
+
+def store_bundle(
+    connection: Connection[Any], bundle: PolicyBundle, *, tenant_id: str, now: datetime, registered_by: str
+) -> Artifact:
+    """Store a checked bundle and register it as a candidate. Idempotent: the same content is the same version. Role gate."""
     # The same name and version with other content is another artifact.
     version = f"{bundle.manifest.name}@{bundle.manifest.version}+{bundle.sha256[:12]}"
     content = {"manifest": bundle.content["manifest"], "files": dict(bundle.content["files"])}
@@ -71,26 +101,41 @@ def install_bundle(connection: Connection[Any], bundle: PolicyBundle, *, tenant_
     )
     artifact = Artifact(
         tenant_id=tenant_id,
-        kind=_KIND,
-        name=_NAME,
+        kind=POLICY_KIND,
+        name=POLICY_NAME,
         version=version,
         sha256=bundle.sha256,
         location="gate.policy_bundles",
-        lineage={},
+        lineage={"registered_by": registered_by},
         created_at=now,
-        state="champion",
     )
     register_artifact(connection, artifact)
-    try:
-        resolve_alias(connection, kind=_KIND, name=_NAME, alias=_ALIAS)
-    except UnknownArtifact:
-        move_alias(
-            connection,
-            tenant_id=tenant_id,
-            kind=_KIND,
-            name=_NAME,
-            alias=_ALIAS,
-            version=version,
+    return artifact
+
+
+def install_bundle(connection: Connection[Any], bundle: PolicyBundle, *, tenant_id: str, now: datetime, moved_by: str) -> None:
+    """Store a checked bundle and put it in force where none is. Idempotent; never moves an alias that stands. Role gate."""
+    artifact = store_bundle(connection, bundle, tenant_id=tenant_id, now=now, registered_by=moved_by)
+    install_first(connection, artifact, now=now, moved_by=moved_by)
+
+
+def install_first(connection: Connection[Any], artifact: Artifact, *, now: datetime, moved_by: str) -> None:
+    """Put a registered version in force where none of its name is: what comes with the release needs no second person."""
+    if PRODUCTION in list_aliases(connection, kind=artifact.kind, name=artifact.name):
+        return
+    set_state(connection, kind=artifact.kind, name=artifact.name, version=artifact.version, state="champion")
+    move_alias(
+        connection,
+        Move(
+            tenant_id=artifact.tenant_id,
+            kind=artifact.kind,
+            name=artifact.name,
+            alias=PRODUCTION,
+            from_version=None,
+            to_version=artifact.version,
             moved_by=moved_by,
-            now=now,
-        )
+            approved_by="release",
+            moved_at=now,
+            reason="came with the release",
+        ),
+    )

@@ -43,8 +43,12 @@ def origin_of(tenant_id: str, *, name: str = KEY_NAME) -> str:
     return f"{name}/{tenant_id}"
 
 
-def sign_checkpoint(signer: CheckpointSigner, *, tenant_id: str, size: int, root: bytes) -> str:
-    """Sign a tree's size and root. Returns the whole note: text, blank line, one signature line."""
+def sign_checkpoint(signer: CheckpointSigner, *others: CheckpointSigner, tenant_id: str, size: int, root: bytes) -> str:
+    """Sign a tree's size and root. Returns the whole note: text, blank line, one signature line for each signer."""
     text = f"{origin_of(tenant_id, name=signer.name)}\n{size}\n{base64.b64encode(root).decode()}\n"
+    return f"{text}\n{''.join(_sign(one, text) for one in (signer, *others))}"
+
+
+def _sign(signer: CheckpointSigner, text: str) -> str:
     signature = base64.b64encode(signer.key_id + signer.private_key.sign(text.encode())).decode()
-    return f"{text}\n\N{EM DASH} {signer.name} {signature}\n"
+    return f"\N{EM DASH} {signer.name} {signature}\n"

@@ -1,8 +1,12 @@
-"""Cut a receipt out of the log: the records of one decision, their audit paths, the newest checkpoint."""
+"""Cut a receipt out of the log: the records of one decision, their audit paths, the newest checkpoint.
+
+A receipt never leaves out what was done: of a decision that is to be carried out it shows that, or the decision that closed it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,6 +20,7 @@ from domain.receipt import LoggedRecord, Receipt
 from gates.receipts.log_store import find_last_checkpoint, find_nodes
 from gates.receipts.sequencing import LogTampered
 from gates.receipts.tree import hash_leaf, make_path, plan_path
+from ledger.transfer_digest import derive_transfer_id
 from storage.events import Placement, find_event, find_placement
 from storage.named_queries import load_queries
 
@@ -29,12 +34,14 @@ class UnknownDecision(NotFound):
 
 
 def export_receipt(connection: Connection[Any], decision_id: str) -> Receipt | None:
-    """Return the receipt of a decision, or None while one of its records waits for its place. Role gate or auditor.
+    """Return the receipt of a decision, or None while it may still be carried out or a record waits for its place.
 
-    Holds the message and proposal, the chain of decisions up to this one with what people answered, and the posting if there is
-    one. Call it in one transaction. Raises: UnknownDecision, LogTampered when a record was edited after it was logged.
+    Holds the message and proposal, the chain of decisions up to this one with what people answered, and what was done. Roles gate
+    and auditor, in one transaction. Raises: UnknownDecision, LogTampered when a record was edited after it was logged.
     """
     events = _find_events(connection, decision_id)
+    if events is None:
+        return None
     placements = [find_placement(connection, event.event_id) for event in events]
     checkpoint = find_last_checkpoint(connection)
     placed = [(place, event) for place, event in zip(placements, events, strict=True) if place is not None]
@@ -60,19 +67,46 @@ def render_receipt(receipt: Receipt) -> bytes:
     return canonical_bytes(receipt) + b"\n"
 
 
-def _find_events(connection: Connection[Any], decision_id: str) -> list[Event]:
-    chain = connection.execute(_QUERIES["list_decision_chain"], {"decision_id": decision_id}).fetchall()
-    if not chain:
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """Hold one decision of a chain with its event, and the event of what was done about it."""
+
+    decision_id: str
+    event: Event
+    effect: Event | None
+
+    @property
+    def is_open(self) -> bool:
+        """Something is done about such a decision while nothing supersedes it, and it is not done."""
+        data = self.event.data
+        return self.effect is None and (
+            data.get("outcome") == "allow" or (data.get("outcome") == "hold" and data.get("hold_transfer_id") is None)
+        )
+
+
+def _find_events(connection: Connection[Any], decision_id: str) -> list[Event] | None:
+    rows = connection.execute(_QUERIES["list_decision_chain"], {"decision_id": decision_id}).fetchall()
+    if not rows:
         raise UnknownDecision("no such decision")
-    decisions = [_require_event(connection, row[1]) for row in chain]
-    decision_ids = [row[0] for row in chain]
-    reviews = connection.execute(_QUERIES["list_review_events"], {"decision_ids": decision_ids}).fetchall()
-    transfer_id: UUID | None = chain[-1][2]
-    linked = [*_find_sources(connection, decisions[0]), *decisions]
-    linked += [_require_event(connection, _event_id_of(row[0])) for row in reviews]
-    if transfer_id is not None:
-        linked.append(_require_event(connection, _event_id_of(transfer_id)))
-    return linked
+    chain = [_read_link(connection, row) for row in rows]
+    while chain[-1].is_open:
+        row = connection.execute(_QUERIES["find_successor"], {"decision_id": chain[-1].decision_id}).fetchone()
+        if row is None:
+            return None
+        chain.append(_read_link(connection, row))
+    reviews = connection.execute(
+        _QUERIES["list_review_events"], {"decision_ids": [link.decision_id for link in chain]}
+    ).fetchall()
+    linked = [*_find_sources(connection, chain[0].event)]
+    linked += [event for link in chain for event in (link.event, link.effect) if event is not None]
+    return linked + [_require_event(connection, _event_id_of(row[0])) for row in reviews]
+
+
+def _read_link(connection: Connection[Any], row: tuple[Any, ...]) -> _Link:
+    decision_id, event_id, transfer_id = row
+    # What is done without money has the id that its transfer would have.
+    effect = find_event(connection, _event_id_of(transfer_id or derive_transfer_id(decision_id)))
+    return _Link(decision_id=decision_id, event=_require_event(connection, event_id), effect=effect)
 
 
 def _find_sources(connection: Connection[Any], decision: Event) -> Sequence[Event]:

@@ -56,3 +56,34 @@ def append_nodes(connection: Connection[Any], nodes: Mapping[NodeKey, bytes]) ->
         "node_hashes": list(nodes.values()),
     }
     connection.execute(_QUERIES["insert_nodes"], parameters)
+
+
+def list_checkpoint_notes(connection: Connection[Any], *, up_to: int) -> list[str]:
+    """Return the signed notes of all checkpoints up to a size, the oldest first."""
+    return [str(row[0]) for row in connection.execute(_QUERIES["list_checkpoint_notes"], {"up_to": up_to})]
+
+
+def find_log_key(connection: Connection[Any], key_id: bytes) -> int | None:
+    """Return after which size of the tenant's log a later key signs; None for the first key, and for one that never signed."""
+    row = connection.execute(_QUERIES["find_log_key"], {"key_id": key_id.hex()}).fetchone()
+    return None if row is None else int(row[0])
+
+
+def append_log_key(
+    connection: Connection[Any], *, key_id: bytes, verifier_key: str, retired_key_id: bytes, signs_after: int, now: datetime
+) -> None:
+    """Remember which key signs from here on. A second one for the same key raises psycopg.errors.UniqueViolation."""
+    parameters = {"key_id": key_id.hex(), "verifier_key": verifier_key, "retired_key_id": retired_key_id.hex()}
+    connection.execute(_QUERIES["insert_log_key"], {**parameters, "signs_after": signs_after, "now": now})
+
+
+def find_anchored_size(connection: Connection[Any], *, target: str) -> int:
+    """Return the largest size that was anchored at a target; 0 before the first."""
+    row = connection.execute(_QUERIES["find_anchored_size"], {"target": target}).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def append_anchor(connection: Connection[Any], *, target: str, tree_size: int, root: bytes, anchored_at: datetime) -> None:
+    """Remember that a head was anchored at a target. Again for the same size does nothing."""
+    parameters = {"target": target, "tree_size": tree_size, "root": root, "anchored_at": anchored_at}
+    connection.execute(_QUERIES["insert_anchor"], parameters)

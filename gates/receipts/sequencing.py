@@ -40,25 +40,32 @@ def sequence_events(pool_gate: Pool, context: str, signer: CheckpointSigner, *, 
     nothing or the whole batch is there, and a repeat goes on. Raises: LogTampered, NotCanonical, DatabaseUnavailable.
     """
     with unit_of_work(pool_gate, context) as connection:
-        waiting = take_unsequenced(connection, limit)
-        last = find_last_checkpoint(connection)
-        if not waiting:
-            return Sequenced(events=0, checkpoint=last)
-        size, nodes = _load_tree(connection, last)
-        leaves = [hash_leaf(canonical_bytes(entry.event.to_record())) for entry in waiting]
-        growth = append_leaves(size, nodes, leaves)
-        record_positions(
-            connection,
-            [
-                Placement(position=size + offset, event_id=entry.event.event_id, leaf_hash=leaf)
-                for offset, (entry, leaf) in enumerate(zip(waiting, leaves, strict=True))
-            ],
-            ordinals=[entry.ordinal for entry in waiting],
-        )
-        append_nodes(connection, growth.nodes)
-        note = sign_checkpoint(signer, tenant_id=waiting[0].event.tenant_id, size=growth.size, root=growth.root)
-        checkpoint = Checkpoint(tree_size=growth.size, root=growth.root, note=note)
-        append_checkpoint(connection, checkpoint, created_at=require_utc(now))
+        return place_waiting(connection, signer, now=now, limit=limit)
+
+
+def place_waiting(
+    connection: Connection[Any], signer: CheckpointSigner, *others: CheckpointSigner, now: datetime, limit: int
+) -> Sequenced:
+    """Do the same in the caller's transaction; each of the signers signs the checkpoint."""
+    waiting = take_unsequenced(connection, limit)
+    last = find_last_checkpoint(connection)
+    if not waiting:
+        return Sequenced(events=0, checkpoint=last)
+    size, nodes = _load_tree(connection, last)
+    leaves = [hash_leaf(canonical_bytes(entry.event.to_record())) for entry in waiting]
+    growth = append_leaves(size, nodes, leaves)
+    record_positions(
+        connection,
+        [
+            Placement(position=size + offset, event_id=entry.event.event_id, leaf_hash=leaf)
+            for offset, (entry, leaf) in enumerate(zip(waiting, leaves, strict=True))
+        ],
+        ordinals=[entry.ordinal for entry in waiting],
+    )
+    append_nodes(connection, growth.nodes)
+    note = sign_checkpoint(signer, *others, tenant_id=waiting[0].event.tenant_id, size=growth.size, root=growth.root)
+    checkpoint = Checkpoint(tree_size=growth.size, root=growth.root, note=note)
+    append_checkpoint(connection, checkpoint, created_at=require_utc(now))
     return Sequenced(events=len(waiting), checkpoint=checkpoint)
 
 

@@ -1,7 +1,9 @@
-"""The Ed25519 key of the receipt log: a seed in a 0600 file, its public half in a file for everyone."""
+"""The Ed25519 keys of the receipt log: the seed in use in a 0600 file, the public halves of all in a file for everyone."""
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,6 +17,30 @@ class InvalidSigningKey(SetupError):
     """Say that the key file holds no seed."""
 
     code = "invalid_signing_key"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFiles:
+    """Hold where the seed in use and the public keys are. The next seed stands beside the one in use while the key is changed."""
+
+    seed: Path
+    public_keys: Path
+
+    @property
+    def next_seed(self) -> Path:
+        """Return where the seed of a change that is under way is."""
+        return self.seed.with_name(f"{self.seed.name}.next")
+
+    def promote_next(self) -> CheckpointSigner:
+        """Put the next seed in the place of the one in use, which is gone then. Raises: InvalidSigningKey, SecretFileMissing."""
+        signer = load_signer(self.next_seed)
+        self.next_seed.replace(self.seed)
+        folder = os.open(self.seed.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        return signer
 
 
 def ensure_signer(path: Path) -> CheckpointSigner:
@@ -32,10 +58,12 @@ def load_signer(path: Path) -> CheckpointSigner:
 
 
 def publish_verifier_key(signer: CheckpointSigner, path: Path) -> None:
-    """Write the public key's one line to `path`, unless it is already there."""
-    line = signer.verifier_key + "\n"
-    if not path.exists() or path.read_text(encoding="ascii") != line:
-        path.write_text(line, encoding="ascii")
+    """Add the public key's line to `path`, unless it is there: one line a key, the oldest first, and none is ever taken out."""
+    lines = path.read_text(encoding="ascii").splitlines() if path.exists() else []
+    if signer.verifier_key not in lines:
+        draft = path.with_name(f".{path.name}.draft")
+        draft.write_text("".join(f"{line}\n" for line in [*lines, signer.verifier_key]), encoding="ascii")
+        draft.replace(path)
 
 
 def _signer_of(seed_hex: str, path: Path) -> CheckpointSigner:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -66,30 +66,37 @@ class _Column:
 
 @dataclass(frozen=True, slots=True)
 class Scorecard:
-    """Hold a checked scorecard, ready to score. `ref` names it with its hash."""
+    """Hold a checked scorecard, ready to score. `ref` names it with its hash; `content` is the file as it was read."""
 
     ref: str
     base_points: int
     columns: tuple[_Column, ...]
+    content: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 def load_scorecard(path: Path = DEFAULT_SCORECARD) -> Scorecard:
     """Read and check a scorecard file. Raises: InvalidScorecard."""
     try:
-        text = path.read_text(encoding="utf-8")
-        card = _ScorecardFile.model_validate_json(text)
+        return parse_scorecard(path.read_text(encoding="utf-8"), source=str(path))
     except (OSError, UnicodeError) as error:
         raise InvalidScorecard(f"{path}: {error}") from error
+
+
+def parse_scorecard(text: str, *, source: str) -> Scorecard:
+    """Check a scorecard's JSON text; `source` is what an error names. Raises: InvalidScorecard."""
+    try:
+        card = _ScorecardFile.model_validate_json(text)
     except ValidationError as error:
-        raise InvalidScorecard(f"{path}: {error.errors(include_url=False, include_input=False)}") from error
+        raise InvalidScorecard(f"{source}: {error.errors(include_url=False, include_input=False)}") from error
     facts = [characteristic.fact for characteristic in card.characteristics]
     if len(set(facts)) != len(facts):
-        raise InvalidScorecard(f"{path}: a fact stands twice")
-    sha256 = digest_of(json.loads(text))
+        raise InvalidScorecard(f"{source}: a fact stands twice")
+    content = json.loads(text)
     return Scorecard(
-        ref=f"scorecard:{card.name}@{card.version}:{sha256}",
+        ref=f"scorecard:{card.name}@{card.version}:{digest_of(content)}",
         base_points=card.base_points,
-        columns=tuple(_to_column(path, characteristic) for characteristic in card.characteristics),
+        columns=tuple(_to_column(source, characteristic) for characteristic in card.characteristics),
+        content=content,
     )
 
 
@@ -111,11 +118,11 @@ def score_action(facts: Mapping[str, object], card: Scorecard) -> ScoreResult:
     )
 
 
-def _to_column(path: Path, characteristic: Characteristic) -> _Column:
+def _to_column(place: str, characteristic: Characteristic) -> _Column:
     *bounded, last = characteristic.bins
     bounds = [bin_.up_to for bin_ in bounded if bin_.up_to is not None]
     if last.up_to is not None or len(bounds) != len(bounded) or bounds != sorted(set(bounds)):
-        raise InvalidScorecard(f"{path}: the bins of {characteristic.fact} must rise and end with an open one")
+        raise InvalidScorecard(f"{place}: the bins of {characteristic.fact} must rise and end with an open one")
     return _Column(
         fact=characteristic.fact,
         reason=characteristic.reason,

@@ -2,14 +2,15 @@
 -- Written once. `recorded_at` is the server's own stamp.
 INSERT INTO gate.decisions (
     tenant_id, decision_id, proposal_id, previous_decision_id, approval_id, outcome, action, action_digest, action_kind,
-    transaction_id, customer_id, account_id, amount_minor, currency, transfer_digest, transfer_id, reasons, origins, facts, facts_digest,
+    transaction_id, customer_id, account_id, beneficiary_id, merchant_id, subject_id, amount_minor, currency, hold_transfer_id,
+    hold_expires_at, transfer_digest, transfer_id, reasons, origins, facts, facts_digest,
     score, score_reasons, score_ref, policy_bundle_sha256, policy_version, engine_version, prompt_id, prompt_sha256, model,
     operator_id, decided_at, expires_at, event_id
 )
 VALUES (
     %(tenant_id)s, %(decision_id)s, %(proposal_id)s, %(previous_decision_id)s, %(approval_id)s, %(outcome)s, %(action)s,
-    %(action_digest)s, %(action_kind)s, %(transaction_id)s, %(customer_id)s, %(account_id)s, %(amount_minor)s, %(currency)s,
-    %(transfer_digest)s, %(transfer_id)s, %(reasons)s, %(origins)s, %(facts)s, %(facts_digest)s, %(score)s, %(score_reasons)s, %(score_ref)s,
+    %(action_digest)s, %(action_kind)s, %(transaction_id)s, %(customer_id)s, %(account_id)s, %(beneficiary_id)s, %(merchant_id)s,
+    %(subject_id)s, %(amount_minor)s, %(currency)s, %(hold_transfer_id)s, %(hold_expires_at)s, %(transfer_digest)s, %(transfer_id)s, %(reasons)s, %(origins)s, %(facts)s, %(facts_digest)s, %(score)s, %(score_reasons)s, %(score_ref)s,
     %(policy_bundle_sha256)s, %(policy_version)s, %(engine_version)s, %(prompt_id)s, %(prompt_sha256)s, %(model)s,
     %(operator_id)s, %(decided_at)s, %(expires_at)s, %(event_id)s
 );
@@ -77,9 +78,55 @@ WHERE
 ORDER BY decisions.expires_at, decisions.decision_id
 LIMIT %(limit)s;
 
--- name: lock_conversation
--- One decision at a time for a conversation: two about the same turn must see each other.
-SELECT PG_ADVISORY_XACT_LOCK(HASHTEXTEXTENDED('gate.conversation|' || %(tenant_id)s || '|' || %(conversation_id)s, 0));
+-- name: lock_subject
+-- One decision at a time for a customer, and then for an operator: two that draw on the same budget must see each other.
+SELECT PG_ADVISORY_XACT_LOCK(HASHTEXTEXTENDED('gate.subject|' || %(tenant_id)s || '|' || %(subject)s, 0));
+
+-- name: is_frozen
+-- Whether a freeze in force covers an act.
+SELECT gate.IS_FROZEN(%(kind)s, %(operator_id)s);
+
+-- name: find_hold
+-- The last hold that a chain placed.
+SELECT
+    holds.transfer_id,
+    holds.state,
+    holds.expires_at
+FROM gate.decisions AS decisions
+INNER JOIN ledger.holds AS holds ON decisions.tenant_id = holds.tenant_id AND decisions.transfer_id = holds.transfer_id
+WHERE decisions.proposal_id = %(proposal_id)s AND decisions.outcome = 'hold'
+ORDER BY decisions.decided_at DESC, decisions.decision_id DESC
+LIMIT 1;
+
+-- name: list_latest_holds
+-- Holds that nothing followed yet. In another order each time, so that none waits for ever behind a limit.
+SELECT decisions.decision_id
+FROM gate.decisions AS decisions
+WHERE
+    decisions.outcome = 'hold'
+    AND NOT EXISTS (
+        SELECT FROM gate.decisions AS later
+        WHERE later.tenant_id = decisions.tenant_id AND later.previous_decision_id = decisions.decision_id
+    )
+ORDER BY MD5(decisions.decision_id || %(turn)s)
+LIMIT %(limit)s;
+
+-- name: find_execution_id
+-- The id under which a decision was carried out: its transfer's, or that of the event of an act without one.
+SELECT decisions.transfer_id
+FROM gate.decisions AS decisions
+WHERE
+    decisions.decision_id = %(decision_id)s
+    AND (
+        EXISTS (
+            SELECT FROM ledger.transfer_lines AS lines
+            WHERE lines.tenant_id = decisions.tenant_id AND lines.transfer_id = decisions.transfer_id
+        )
+        OR EXISTS (
+            SELECT FROM gate.executed_acts AS acts
+            WHERE acts.tenant_id = decisions.tenant_id AND acts.decision_id = decisions.decision_id
+        )
+    );
 
 -- name: find_event_id
 -- The event that told of a subject, if it stands.
@@ -98,7 +145,11 @@ SELECT
     lines.debit,
     lines.credit,
     lines.recorded_at AS posted_at,
-    lines.credit_balance_after_minor AS balance_after_minor
+    CASE
+        WHEN lines.credit LIKE 'customer:%%' THEN lines.credit_balance_after_minor
+        WHEN lines.debit LIKE 'customer:%%' THEN lines.debit_balance_after_minor
+        ELSE 0
+    END AS balance_after_minor
 FROM gate.decisions AS decisions
 INNER JOIN ledger.transfer_lines AS lines
     ON decisions.tenant_id = lines.tenant_id AND decisions.transfer_id = lines.transfer_id

@@ -47,121 +47,6 @@ SELECT
     ) AS earlier_proposals_count
 FROM own;
 
--- name: find_grant
--- What a handle stands for in this conversation.
-SELECT
-    kind,
-    ref,
-    origin,
-    granted
-FROM core.grants
-WHERE conversation_id = %(conversation_id)s AND handle = %(handle)s;
-
--- name: find_transaction
--- The bank's record with what is left of it: our own refunds and the merchant's both count.
-SELECT
-    transactions.transaction_id,
-    transactions.account_id,
-    transactions.kind,
-    transactions.status,
-    transactions.amount_minor,
-    transactions.currency,
-    transactions.occurred_at,
-    accounts.customer_id,
-    accounts.status AS account_status,
-    accounts.currency AS account_currency,
-    transactions.amount_minor
-    - COALESCE(totals.refunded_minor, 0)
-    - COALESCE(merchant.refunded_minor, 0) AS remaining_minor,
-    (
-        -- Executed refunds only: a denied call costs nothing.
-        SELECT COUNT(*)
-        FROM gate.decisions AS decisions
-        INNER JOIN gate.consumptions AS consumptions
-            ON decisions.tenant_id = consumptions.tenant_id AND decisions.decision_id = consumptions.decision_id
-        WHERE
-            decisions.tenant_id = transactions.tenant_id
-            AND decisions.transaction_id = transactions.transaction_id
-    ) AS refund_count,
-    EXISTS(
-        SELECT FROM core.disputes
-        WHERE
-            disputes.tenant_id = transactions.tenant_id
-            AND disputes.transaction_id = transactions.transaction_id
-            AND disputes.state IN ('open', 'evidence', 'submitted', 'won')
-    ) AS is_disputed,
-    EXISTS(
-        -- The operator wrote its handle, in his own words, in the very message that the proposal answers.
-        SELECT FROM core.mentions
-        INNER JOIN core.messages
-            ON mentions.tenant_id = messages.tenant_id AND mentions.message_id = messages.message_id
-        INNER JOIN core.grants
-            ON
-                messages.tenant_id = grants.tenant_id
-                AND messages.conversation_id = grants.conversation_id
-                AND mentions.value = grants.handle
-        WHERE
-            mentions.tenant_id = transactions.tenant_id
-            AND mentions.message_id = %(message_id)s
-            AND mentions.kind = 'handle'
-            AND mentions.origin = 'staff'
-            AND messages.conversation_id = %(conversation_id)s
-            AND messages.author = 'operator'
-            AND grants.kind = 'transaction'
-            AND grants.granted
-            AND grants.ref = transactions.transaction_id
-    ) AS named_by_staff,
-    (
-        -- Seconds to the nearest equal charge of the same day that nobody has refunded.
-        SELECT MIN(CEIL(ABS(EXTRACT(EPOCH FROM twins.occurred_at - transactions.occurred_at))))::BIGINT
-        FROM core.transactions AS twins
-        LEFT JOIN ledger.refund_totals AS twin_totals
-            ON twins.tenant_id = twin_totals.tenant_id AND twins.transaction_id = twin_totals.transaction_id
-        WHERE
-            twins.tenant_id = transactions.tenant_id
-            AND twins.account_id = transactions.account_id
-            AND twins.transaction_id <> transactions.transaction_id
-            AND twins.kind = transactions.kind
-            AND twins.status = 'posted'
-            AND twins.amount_minor = transactions.amount_minor
-            AND twins.currency = transactions.currency
-            AND twins.occurred_at BETWEEN transactions.occurred_at - INTERVAL '24 hours'
-            AND transactions.occurred_at + INTERVAL '24 hours'
-            AND (
-                twins.merchant_id = transactions.merchant_id
-                OR (
-                    twins.merchant_id IS NULL AND transactions.merchant_id IS NULL
-                    AND twins.descriptor = transactions.descriptor
-                )
-            )
-            AND COALESCE(twin_totals.refunded_minor, 0) = 0
-            AND NOT EXISTS (
-                SELECT FROM core.transactions AS credits
-                WHERE
-                    credits.tenant_id = twins.tenant_id
-                    AND credits.account_id = twins.account_id
-                    AND credits.kind = 'merchant_refund'
-                    AND credits.status = 'posted'
-                    AND credits.related_transaction_id = twins.transaction_id
-            )
-    ) AS twin_gap_s
-FROM core.transactions AS transactions
-INNER JOIN core.accounts AS accounts
-    ON transactions.tenant_id = accounts.tenant_id AND transactions.account_id = accounts.account_id
-LEFT JOIN ledger.refund_totals AS totals
-    ON transactions.tenant_id = totals.tenant_id AND transactions.transaction_id = totals.transaction_id
-LEFT JOIN LATERAL (
-    SELECT SUM(credits.amount_minor)::BIGINT AS refunded_minor
-    FROM core.transactions AS credits
-    WHERE
-        credits.tenant_id = transactions.tenant_id
-        AND credits.account_id = transactions.account_id
-        AND credits.kind = 'merchant_refund'
-        AND credits.status = 'posted'
-        AND credits.related_transaction_id = transactions.transaction_id
-) AS merchant ON TRUE
-WHERE transactions.transaction_id = %(transaction_id)s;
-
 -- name: find_customer
 -- Standing of the customer and what was executed for him; half-open windows that end now.
 SELECT
@@ -176,6 +61,46 @@ SELECT
             AND logins.occurred_at > %(now)s - INTERVAL '7 days'
             AND logins.occurred_at <= %(now)s
     ) AS failed_logins_7d_count,
+    (
+        SELECT COUNT(*) FROM core.logins
+        WHERE
+            logins.tenant_id = customers.tenant_id
+            AND logins.customer_id = customers.customer_id
+            AND logins.outcome = 'success'
+            AND logins.country <> customers.country
+            AND logins.occurred_at > %(now)s - INTERVAL '7 days'
+            AND logins.occurred_at <= %(now)s
+    ) AS foreign_logins_7d_count,
+    (
+        SELECT COUNT(*) FROM core.logins
+        WHERE
+            logins.tenant_id = customers.tenant_id
+            AND logins.customer_id = customers.customer_id
+            AND logins.outcome = 'challenged'
+            AND logins.occurred_at > %(now)s - INTERVAL '24 hours'
+            AND logins.occurred_at <= %(now)s
+    ) AS challenged_logins_24h_count,
+    (
+        SELECT COUNT(*) FROM core.devices
+        WHERE
+            devices.tenant_id = customers.tenant_id
+            AND devices.customer_id = customers.customer_id
+            AND devices.first_seen_at > %(now)s - INTERVAL '24 hours'
+            AND devices.first_seen_at <= %(now)s
+    ) AS new_devices_24h_count,
+    (
+        SELECT COUNT(*)
+        FROM core.accounts AS accounts
+        INNER JOIN core.transactions AS transactions
+            ON accounts.tenant_id = transactions.tenant_id AND accounts.account_id = transactions.account_id
+        INNER JOIN core.disputes AS disputes
+            ON transactions.tenant_id = disputes.tenant_id AND transactions.transaction_id = disputes.transaction_id
+        WHERE
+            accounts.tenant_id = customers.tenant_id
+            AND accounts.customer_id = customers.customer_id
+            AND disputes.opened_at > %(now)s - INTERVAL '365 days'
+            AND disputes.opened_at <= %(now)s
+    ) AS disputes_365d_count,
     refunds.total_count AS refunds_total_count,
     refunds.count_1d AS refunds_1d_count,
     refunds.count_30d AS refunds_30d_count,
@@ -185,15 +110,13 @@ CROSS JOIN
     LATERAL (
         SELECT
             COUNT(*) AS total_count,
-            COUNT(*) FILTER (WHERE consumptions.consumed_at > %(now)s - INTERVAL '1 day') AS count_1d,
-            COUNT(*) FILTER (WHERE consumptions.consumed_at > %(now)s - INTERVAL '30 days') AS count_30d,
-            COALESCE(SUM(decisions.amount_minor) FILTER (
-                WHERE consumptions.consumed_at > %(now)s - INTERVAL '30 days' AND decisions.currency = %(currency)s
+            COUNT(*) FILTER (WHERE acts.executed_at > %(now)s - INTERVAL '1 day') AS count_1d,
+            COUNT(*) FILTER (WHERE acts.executed_at > %(now)s - INTERVAL '30 days') AS count_30d,
+            COALESCE(SUM(acts.amount_minor) FILTER (
+                WHERE acts.executed_at > %(now)s - INTERVAL '30 days' AND acts.currency = %(currency)s
             ), 0)::BIGINT AS sum_30d
-        FROM gate.decisions AS decisions
-        INNER JOIN gate.consumptions AS consumptions
-            ON decisions.tenant_id = consumptions.tenant_id AND decisions.decision_id = consumptions.decision_id
-        WHERE decisions.tenant_id = customers.tenant_id AND decisions.customer_id = customers.customer_id
+        FROM gate.executed_acts AS acts
+        WHERE acts.tenant_id = customers.tenant_id AND acts.customer_id = customers.customer_id AND acts.action_kind = 'refund'
     ) AS refunds
 WHERE customers.customer_id = %(customer_id)s;
 
@@ -205,13 +128,12 @@ SELECT
     COALESCE(limits.limit_minor, 0) AS limit_minor,
     (
         SELECT COUNT(*)
-        FROM gate.consumptions AS consumptions
-        INNER JOIN gate.decisions AS decisions
-            ON consumptions.tenant_id = decisions.tenant_id AND consumptions.decision_id = decisions.decision_id
+        FROM gate.executed_acts AS acts
         WHERE
-            consumptions.tenant_id = operators.tenant_id
-            AND consumptions.consumed_at > %(now)s - INTERVAL '1 day'
-            AND decisions.operator_id = operators.operator_id
+            acts.tenant_id = operators.tenant_id
+            AND acts.operator_id = operators.operator_id
+            AND acts.action_kind = 'refund'
+            AND acts.executed_at > %(now)s - INTERVAL '1 day'
     ) AS refunds_1d_count
 FROM core.operators AS operators
 LEFT JOIN core.operator_limits AS limits
@@ -222,42 +144,18 @@ LEFT JOIN core.operator_limits AS limits
         AND limits.currency = %(currency)s
 WHERE operators.operator_id = %(operator_id)s;
 
--- name: list_amount_mentions
--- Amounts that people wrote in this conversation, up to the turn that was proposed from.
+-- name: count_load
+-- Reviews that were asked for, but not for this proposal: of this operator within the hour and still open, and of everyone within the hour.
 SELECT
-    mentions.value,
-    mentions.origin
-FROM core.mentions AS mentions
-INNER JOIN core.messages AS messages
-    ON mentions.tenant_id = messages.tenant_id AND mentions.message_id = messages.message_id
+    COUNT(*) FILTER (WHERE reviews.opened_at > %(now)s - INTERVAL '1 hour') AS tenant_1h_count,
+    COUNT(*) FILTER (
+        WHERE reviews.opened_at > %(now)s - INTERVAL '1 hour' AND decisions.operator_id = %(operator_id)s
+    ) AS source_1h_count,
+    COUNT(*) FILTER (WHERE reviews.state = 'open' AND decisions.operator_id = %(operator_id)s) AS source_open_count
+FROM gate.reviews AS reviews
+INNER JOIN gate.decisions AS decisions
+    ON reviews.tenant_id = decisions.tenant_id AND reviews.decision_id = decisions.decision_id
 WHERE
-    mentions.kind = 'amount'
-    AND messages.conversation_id = %(conversation_id)s
-    AND messages.author = 'operator'
-    AND messages.created_at <= %(until)s
-ORDER BY messages.created_at, mentions.message_id, mentions.ordinal;
-
--- name: list_named_transactions
--- Granted transactions whose handle somebody wrote in this conversation.
-SELECT DISTINCT
-    grants.handle,
-    transactions.amount_minor,
-    transactions.currency
-FROM core.mentions AS mentions
-INNER JOIN core.messages AS messages
-    ON mentions.tenant_id = messages.tenant_id AND mentions.message_id = messages.message_id
-INNER JOIN core.grants AS grants
-    ON
-        mentions.tenant_id = grants.tenant_id
-        AND messages.conversation_id = grants.conversation_id
-        AND mentions.value = grants.handle
-INNER JOIN core.transactions AS transactions
-    ON grants.tenant_id = transactions.tenant_id AND grants.ref = transactions.transaction_id
-WHERE
-    mentions.kind = 'handle'
-    AND mentions.origin = 'staff'
-    AND messages.conversation_id = %(conversation_id)s
-    AND messages.author = 'operator'
-    AND messages.created_at <= %(until)s
-    AND grants.kind = 'transaction'
-    AND grants.granted;
+    (reviews.state = 'open' OR reviews.opened_at > %(now)s - INTERVAL '1 hour')
+    AND reviews.opened_at <= %(now)s
+    AND reviews.proposal_id <> %(proposal_id)s;

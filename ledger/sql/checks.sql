@@ -392,8 +392,8 @@ ORDER BY code, currency, transfer_id
 LIMIT %(limit)s;
 
 -- name: check_consumptions
--- Every allow that named its transfer has it, or a refusal, or a successor, or its authorization unused. One whose authorization is
--- gone with nothing to show for it was used up by something that is not in the ledger any more.
+-- Every allow that named its transfer has it, or a refusal, or a successor, or its authorization unused, or was stopped by a freeze.
+-- One whose authorization is gone with nothing to show for it was used up by something that is not in the ledger any more.
 SELECT
     'decision_without_transfer' AS finding,
     NULL AS code,
@@ -411,6 +411,17 @@ WHERE
     AND NOT EXISTS (SELECT FROM ledger.refusals WHERE refusals.transfer_id = decisions.transfer_id)
     AND NOT EXISTS (SELECT FROM gate.authorizations WHERE authorizations.transfer_id = decisions.transfer_id)
     AND NOT EXISTS (SELECT FROM gate.decisions AS later WHERE later.previous_decision_id = decisions.decision_id)
+    AND NOT EXISTS (
+        SELECT FROM gate.freezes
+        WHERE
+            (freezes.thawed_at IS NULL OR freezes.thawed_at >= decisions.decided_at)
+            AND freezes.frozen_at < decisions.expires_at
+            AND (
+                freezes.scope = 'tenant'
+                OR (freezes.scope = 'kind' AND freezes.subject = decisions.action_kind)
+                OR (freezes.scope = 'operator' AND freezes.subject = decisions.operator_id)
+            )
+    )
     AND NOT EXISTS (
         SELECT FROM ledger.archived_parts AS parts
         WHERE decisions.transfer_id >= parts.first_id AND decisions.transfer_id < parts.end_id

@@ -1,6 +1,6 @@
--- name: execute_refund
--- The way of a decided refund; the role executor may make this call and the two below, and write nothing else.
-SELECT * FROM ledger.execute_refund(%(decision_id)s, %(transfer_id)s, %(now)s);
+-- name: execute_decision
+-- The way of a decision; the role executor may make this call and the two below, and write nothing else.
+SELECT * FROM ledger.execute_decision(%(decision_id)s, %(transfer_id)s, %(now)s);
 
 -- name: post_one
 -- One request of any kind.

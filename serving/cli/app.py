@@ -12,11 +12,23 @@ from domain.errors import TellergateError
 from serving.cli.backup import backup_app, restore
 from serving.cli.bank import bank_app
 from serving.cli.cases import cases_app
+from serving.cli.decide import decide
+from serving.cli.digest import digest
 from serving.cli.events import events
+from serving.cli.explain import explain
+from serving.cli.features import features_app
+from serving.cli.freeze import freeze_app, thaw
+from serving.cli.incidents import incidents_app
 from serving.cli.ledger import ledger_app
 from serving.cli.output import fail, print_json, say
+from serving.cli.policy import policy_app
+from serving.cli.propose import propose
+from serving.cli.receipts import receipts_app
 from serving.cli.reconcile import reconcile_app
+from serving.cli.replay import backtest, replay
+from serving.cli.review import review_app
 from serving.cli.settlement import settlement_app
+from serving.cli.train import train_app
 from serving.settings import read_settings
 
 app = typer.Typer(
@@ -32,9 +44,23 @@ app.command()(restore)
 app.add_typer(bank_app, name="bank")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(cases_app, name="cases")
+app.add_typer(incidents_app, name="incidents")
+app.add_typer(review_app, name="review")
+app.add_typer(freeze_app, name="freeze")
+app.add_typer(features_app, name="features")
+app.command()(thaw)
+app.command()(digest)
+app.add_typer(receipts_app, name="receipts")
+app.command()(explain)
+app.command()(replay)
+app.command()(backtest)
+app.add_typer(policy_app, name="policy")
 app.add_typer(reconcile_app, name="reconcile")
 app.add_typer(settlement_app, name="settlement")
+app.add_typer(train_app, name="train")
 app.command()(events)
+app.command()(propose)
+app.command()(decide)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 AsUser = Annotated[str | None, typer.Option("--as", help="Who acts. The token comes from TELLERGATE_TOKEN; the demo needs none.")]
@@ -81,14 +107,19 @@ def ask(
 
 @app.command()
 def verify(
-    receipt: Annotated[Path, typer.Argument(help="The receipt file.")],
     key: Annotated[Path, typer.Option("--key", help="The public key file.")],
+    receipt: Annotated[Path | None, typer.Argument(help="The receipt file.")] = None,
+    log: Annotated[Path | None, typer.Option("--log", help="An exported log instead: its folder.")] = None,
+    anchor: Annotated[Path | None, typer.Option("--anchor", help="With --log: heads that were kept elsewhere.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Verify a receipt file offline: no database, no network, no service. Exit 0 verified, 1 refused, 2 could not try."""
+    """Verify a receipt or a log offline: no database, no network, no service. Exit 0 verified, 1 refused, 2 could not try."""
     from gates.standalone.verify_receipt import main as verify_main
 
-    sys.exit(verify_main([str(receipt), "--key", str(key), *(["--json"] if as_json else [])]))
+    given = {"--log": log, "--anchor": anchor}
+    options = [part for name, path in given.items() if path is not None for part in (name, str(path))]
+    named = [] if receipt is None else [str(receipt)]
+    sys.exit(verify_main([*named, *options, "--key", str(key), *(["--json"] if as_json else [])]))
 
 
 @app.command()
@@ -144,7 +175,9 @@ def test(context: typer.Context) -> None:
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def bench(context: typer.Context, name: Annotated[str, typer.Argument(help="answers, ledger, reconciliation, recovery")]) -> None:
+def bench(
+    context: typer.Context, name: Annotated[str, typer.Argument(help="answers, features, gate, ledger, reconciliation, recovery")]
+) -> None:
     """Measure and print figures; --json for a program."""
     from serving.cli.testing import run_bench
 

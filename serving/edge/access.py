@@ -20,6 +20,8 @@ CSRF_FIELD = "csrf"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 CHAT_ROLES = (Role.SUPPORT, Role.INVESTIGATOR)
+PROPOSAL_ROLES = (Role.SUPPORT, Role.INVESTIGATOR, Role.ONBOARDING)
+"""Who may open a conversation and propose in it himself. What he may have carried out is the gate's business."""
 CUSTOMER_ROLES = (Role.SUPPORT, Role.INVESTIGATOR, Role.APPROVER)
 DECISION_ROLES = (Role.SUPPORT, Role.INVESTIGATOR, Role.APPROVER, Role.AUDITOR, Role.ADMIN)
 REVIEW_ROLES = (Role.APPROVER, Role.AUDITOR, Role.ADMIN)

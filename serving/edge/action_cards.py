@@ -9,7 +9,9 @@ from starlette.concurrency import run_in_threadpool
 
 from domain.errors import NotFound
 from domain.money import InvalidMoney, Money, render_money
+from domain.proposal import MONEY_KINDS, ActionKind
 from domain.roles import Role
+from serving.edge.act_records import ActLine, ActPlace, describe_subject
 from serving.edge.boundary import Viewer
 from serving.edge.message_store import StoredProposal, find_conversation, find_proposal_place, list_grants
 from serving.edge.money_views import DecisionView
@@ -17,13 +19,15 @@ from serving.edge.records import RecordReader, Transaction
 from serving.edge.sessions import SignedIn
 
 _MAX_WORD_CHARACTERS = 100
+NO_MONEY = "no money"
 
 
 @dataclass(frozen=True, slots=True)
 class ActionCard:
     """Hold one proposed act. `view` is None until the gate answered; `undecided` then says why, as a code.
 
-    `payee` and `amount` are what buttons repeat. `blocked` says why this viewer cannot give a verdict, "" when he can.
+    `act` is what buttons repeat: amount and payee, or what is changed. `lines` say what it is about.
+    `blocked` says why this viewer cannot give a verdict, "" when he can.
     """
 
     proposal_id: str
@@ -35,6 +39,8 @@ class ActionCard:
     handle: str
     transaction: Transaction | None
     payee: str
+    act: str
+    lines: tuple[ActLine, ...]
     generated_by: str
     model: str
     proposed_by: str
@@ -62,16 +68,30 @@ class CardBuilder:
         handle = _word(proposal.arguments.get("transaction", ""))
         ref = next((grant.ref for grant in grants if grant.handle == handle and grant.granted), None)
         transaction = self._transaction(viewer, conversation.customer_id, ref)
+        place = ActPlace(
+            conversation_id=conversation_id,
+            message_id=proposal.message_id,
+            customer_id=conversation.customer_id,
+            customer_name=self.records.read_customer(viewer, conversation.customer_id).name or conversation.customer_id,
+            grants={grant.handle: grant for grant in grants},
+        )
+        subject = describe_subject(
+            self.records, viewer, place, proposal.arguments, None if view is None else view.decision.action
+        )
+        payee = self._payee(viewer, place, transaction) if transaction else subject.target
+        amount = _amount_of(proposal, view)
         return ActionCard(
             proposal_id=proposal_id,
             conversation_id=conversation_id,
             customer_id=conversation.customer_id,
             kind=_word(proposal.kind),
-            amount=_amount_of(proposal, view),
+            amount=amount,
             reason_code=_word(proposal.arguments.get("reason_code", "")),
             handle=handle,
             transaction=transaction,
-            payee=self._payee(viewer, conversation.customer_id, transaction),
+            payee=payee,
+            act=f"{amount} to {payee}" if amount != NO_MONEY else f"{_word(proposal.kind).replace('_', ' ')}: {payee}",
+            lines=subject.lines,
             generated_by=_word(proposal.trace.get("generated_by", "model")),
             model=_word(proposal.trace.get("model", "")),
             proposed_by=conversation.operator_name,
@@ -88,12 +108,9 @@ class CardBuilder:
         except NotFound:
             return None
 
-    def _payee(self, viewer: Viewer, customer_id: str, transaction: Transaction | None) -> str:
-        name = self.records.read_customer(viewer, customer_id).name or customer_id
-        if transaction is None:
-            return name
-        tail = self.records.account_tail(viewer, customer_id, transaction.account_id)
-        return f"{name}, account {tail}" if tail else name
+    def _payee(self, viewer: Viewer, place: ActPlace, transaction: Transaction) -> str:
+        tail = self.records.account_tail(viewer, place.customer_id, transaction.account_id)
+        return f"{place.customer_name}, account {tail}" if tail else place.customer_name
 
 
 def why_blocked(signed_in: SignedIn, view: DecisionView | None) -> str:
@@ -114,9 +131,11 @@ def _word(value: Any) -> str:
 
 
 def _amount_of(proposal: StoredProposal, view: DecisionView | None) -> str:
+    amount_minor, currency = proposal.arguments.get("amount_minor"), proposal.arguments.get("currency")
     if view is not None:
-        return _render(view.decision.action.amount_minor, view.decision.action.currency)
-    return _render(proposal.arguments.get("amount_minor"), proposal.arguments.get("currency"))
+        amount_minor, currency = view.decision.action.amount_minor, view.decision.action.currency
+    moves_none = proposal.kind in set(ActionKind) - MONEY_KINDS - {ActionKind.UNLISTED}
+    return NO_MONEY if moves_none else _render(amount_minor, currency)
 
 
 def _render(amount_minor: Any, currency: Any) -> str:

@@ -15,17 +15,27 @@ from serving.edge.api import (
     conversations,
     customers,
     decisions,
+    digest,
     events,
+    explain,
+    features,
+    freezes,
     health,
+    incidents,
     ingest,
     ledger,
+    log,
+    policies,
     reconciliation,
+    reviews,
     sessions,
     settlement,
+    staff_proposals,
 )
 from serving.edge.api.schemas import PROBLEM_RESPONSES
-from serving.edge.console import approvals, chat, entrance, lookups
+from serving.edge.console import approvals, chat, entrance, lookups, operations, proposing
 from serving.edge.console import customers as customer_pages
+from serving.edge.console import incidents as incident_pages
 from serving.edge.deps import EdgeDeps
 from serving.edge.problems import install_problem_handlers
 from serving.edge.request_limits import BodyLimit, SecurityHeaders
@@ -61,9 +71,30 @@ def create_edge_app(deps: EdgeDeps) -> FastAPI:
     app.state.services = services
     install_problem_handlers(app, services.pages)
     app.include_router(health.router)
-    for part in (sessions, customers, conversations, decisions, ingest, events, bank, cases, reconciliation, settlement, ledger):
+    for part in (
+        sessions,
+        customers,
+        conversations,
+        decisions,
+        reviews,
+        features,
+        freezes,
+        digest,
+        policies,
+        ingest,
+        events,
+        bank,
+        cases,
+        reconciliation,
+        settlement,
+        ledger,
+        log,
+        explain,
+        staff_proposals,
+        incidents,
+    ):
         app.include_router(part.router, prefix="/api/v1", responses=PROBLEM_RESPONSES)
-    for page in (entrance, customer_pages, chat, approvals, lookups):
+    for page in (entrance, customer_pages, chat, approvals, operations, lookups, proposing, incident_pages):
         app.include_router(page.router, include_in_schema=False)
     app.mount("/static/src", StaticFiles(directory=deps.options.static_dir / "src"), name="static-src")
     app.mount("/static/dist", StaticFiles(directory=deps.options.static_dir / "dist", check_dir=False), name="static-dist")

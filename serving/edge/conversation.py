@@ -21,6 +21,7 @@ from domain.clock import Clock
 from domain.conversation import Sentence
 from domain.errors import Conflict, Forbidden, TellergateError
 from domain.ids import make_id
+from domain.mentions import find_mentions
 from serving.edge.agents_client import (
     AgentDone,
     AgentEvent,
@@ -34,7 +35,6 @@ from serving.edge.boundary import Boundary, MaskingFailed, Place
 from serving.edge.database import EdgeDatabase
 from serving.edge.grants import collect_grants, resolve_references
 from serving.edge.live_turns import LiveTurn, TurnHub
-from serving.edge.mentions import find_mentions
 from serving.edge.message_store import (
     ANSWER_SCOPE,
     Conversation,

@@ -13,8 +13,8 @@ from psycopg.rows import dict_row
 
 from domain.conversation import Grant, HandleKind
 from domain.errors import InvalidInput
+from domain.mentions import customer_spans
 from domain.origin import Origin
-from serving.edge.mentions import customer_spans
 from serving.edge.records import RECENT_TRANSACTIONS
 from serving.edge.references import Replacement, TypedReference, find_references, replace_spans
 from storage.named_queries import load_queries
@@ -26,6 +26,9 @@ _LETTERS = {
     HandleKind.ACCOUNT: "A",
     HandleKind.CARD: "C",
     HandleKind.BENEFICIARY: "B",
+    HandleKind.DISPUTE: "D",
+    HandleKind.HOLD: "H",
+    HandleKind.CASE: "K",
     HandleKind.OUTSIDE: "X",
 }
 _MAX_NEW_HANDLES = 20
@@ -46,13 +49,19 @@ class ResolvedText:
 
 
 def collect_grants(connection: Connection[Any], *, tenant_id: str, conversation_id: str, customer_id: str) -> tuple[Grant, ...]:
-    """Give handles to the customer's accounts, cards, beneficiaries and newest transactions. T1 is the newest."""
+    """Give handles to the customer's accounts, cards, beneficiaries, newest transactions, disputes, open holds and open cases.
+
+    T1 is the newest.
+    """
     key = {"tenant_id": tenant_id, "customer_id": customer_id}
     sources = (
         (HandleKind.ACCOUNT, "list_accounts", "account_id"),
         (HandleKind.CARD, "list_cards", "card_id"),
         (HandleKind.BENEFICIARY, "list_beneficiaries", "beneficiary_id"),
         (HandleKind.TRANSACTION, "list_recent_transactions", "transaction_id"),
+        (HandleKind.DISPUTE, "list_disputes", "dispute_id"),
+        (HandleKind.HOLD, "list_open_holds", "hold_id"),
+        (HandleKind.CASE, "list_open_cases", "case_id"),
     )
     grants: list[Grant] = []
     with connection.cursor(row_factory=dict_row) as cursor:

@@ -18,7 +18,7 @@ from domain.conversation import Grant, Sentence
 from domain.errors import InvalidInput, NotFound
 from domain.event import Event
 from domain.ids import make_id
-from serving.edge.mentions import Mention
+from domain.mentions import Mention
 from storage.events import append_event
 from storage.named_queries import load_queries
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import httpx
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from domain.errors import NotFound
 from domain.ids import is_id
-from serving.edge.money_views import DecisionView
+from serving.edge.money_views import ClaimView, DecisionView, QueueItem, ReviewStats
 from serving.edge.process_client import Peer, failure_of, read_json, unclear
 
 _TIMEOUT = httpx.Timeout(10.0, connect=2.0)
+# No `?`, `#`, `%` and no empty or dotted segment: a path is ours, and brings no tenant of the caller's choice.
+_PATH = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9_.@+-]*)+")
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class _Queue(BaseModel):
+    items: tuple[QueueItem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +69,24 @@ class MoneyClient:
         )
 
     async def list_open_reviews(self, tenant_id: str) -> tuple[DecisionView, ...]:
-        """Return the decisions that wait for a person, oldest first."""
+        """Return the decisions that wait for a person: escalated first, then the riskiest, then the oldest."""
         body = await self._send("GET", "/v1/reviews", params={"tenant_id": tenant_id, "state": "open"})
         rows = body.get("reviews", body.get("items", []))
-        views = [self._view(row) for row in rows if isinstance(row, dict)]
-        return tuple(sorted(views, key=lambda view: view.decision.decided_at))
+        return tuple(self._view(row) for row in rows if isinstance(row, dict))
+
+    async def list_queue(self, tenant_id: str) -> tuple[QueueItem, ...]:
+        """Return the same as items: alike ones of one source as one."""
+        body = await self.ask("GET", "/v1/reviews/queue", tenant_id=tenant_id)
+        return self.read(_Queue, body).items
+
+    async def read_stats(self, tenant_id: str) -> ReviewStats:
+        """Return overrule rates and pace."""
+        return self.read(ReviewStats, await self.ask("GET", "/v1/reviews/stats", tenant_id=tenant_id))
+
+    async def claim(self, tenant_id: str, review_id: str, session_token: str, *, act: Literal["claim", "release"]) -> ClaimView:
+        """Take a review for 15 minutes, or give it back."""
+        path = f"/v1/reviews/{_path_id(review_id, 'rev')}/{act}"
+        return self.read(ClaimView, await self.ask("POST", path, tenant_id=tenant_id, json={"session_token": session_token}))
 
     async def give_verdict(self, tenant_id: str, verdict: Verdict) -> DecisionView:
         """Pass on an approval or a refusal; the money process checks session, role, four eyes and digest itself."""
@@ -79,6 +102,25 @@ class MoneyClient:
             },
         )
         return self._view(body)
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        tenant_id: str,
+        json: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Call any route and return its JSON object. The tenant goes into the query of a GET, else into the body.
+
+        Raises: NotFound for a path that holds more than plain segments.
+        """
+        if not _PATH.fullmatch(path):
+            raise NotFound("there is nothing with this id in this workspace")
+        if method == "GET":
+            return await self._send(method, path, params={**(params or {}), "tenant_id": tenant_id})
+        return await self._send(method, path, params=dict(params or {}), json={**(json or {}), "tenant_id": tenant_id})
 
     async def find_receipt(self, tenant_id: str, decision_id: str) -> bytes | None:
         """Return the receipt as the money process wrote it, None while it is pending. A verifier accepts these bytes only."""
@@ -105,11 +147,15 @@ class MoneyClient:
         except httpx.HTTPError:
             return False
 
-    def _view(self, body: dict[str, Any]) -> DecisionView:
+    def read(self, model: type[Answer], body: Mapping[str, Any]) -> Answer:
+        """Read an answer as what it should be. Raises: PartUnclear."""
         try:
-            return DecisionView.model_validate(body)
+            return model.model_validate(body)
         except ValidationError:
             raise unclear(self.peer) from None
+
+    def _view(self, body: dict[str, Any]) -> DecisionView:
+        return self.read(DecisionView, body)
 
     async def _send(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         return read_json(self.peer, await self._call(method, path, **arguments))

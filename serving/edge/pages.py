@@ -33,7 +33,7 @@ from serving.edge.plain_text import (
 from serving.edge.sessions import SignedIn
 
 TEMPLATES_DIR = Path(__file__).resolve().parents[1] / "templates"
-_HANDLE = re.compile(r"(?<![A-Za-z0-9_])([TACBX][0-9]{1,4})(?![A-Za-z0-9_])")
+_HANDLE = re.compile(r"(?<![A-Za-z0-9_])([TACBXDHK][0-9]{1,4})(?![A-Za-z0-9_])")
 _PASSAGE_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}#[0-9]{1,6}")
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3_600, 86_400
 

@@ -80,12 +80,19 @@ def reason_text(view: DecisionView, code: str) -> str:
 
 
 def reason_label(reason_code: str) -> str:
-    """Return the words for why a refund is proposed."""
+    """Return the words for why an act is proposed."""
     labels = {
         "duplicate_charge": "Duplicate charge",
         "merchant_credit_missing": "The merchant's credit did not arrive",
         "goods_not_received": "Goods not received",
         "fee_error": "Fee charged in error",
+        "card_compromised": "Card compromised",
+        "goodwill": "Goodwill",
+        "dispute": "Dispute",
+        "bill": "A bill",
+        "customer_request": "The customer asked for it",
+        "investigation_done": "The investigation is done",
+        "kyc": "Identity check",
         "other": "Other",
     }
     return labels.get(reason_code, reason_code.replace("_", " "))

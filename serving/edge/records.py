@@ -70,6 +70,35 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class Beneficiary:
+    """Hold a payee. `name` and `tail` (`••1234`) are what the viewer may see, "" where he may not."""
+
+    beneficiary_id: str
+    name: str
+    tail: str
+    currency: str
+    screening_state: str
+    added_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """Hold a dispute with the charge that it is about."""
+
+    dispute_id: str
+    transaction_id: str
+    state: str
+    opened_at: datetime
+    amount_minor: int
+    currency: str
+
+    @property
+    def amount(self) -> str:
+        """Write the disputed charge for people."""
+        return render_money(Money(self.amount_minor, self.currency))
+
+
+@dataclass(frozen=True, slots=True)
 class Transaction:
     """Hold one transaction of the bank's record."""
 
@@ -155,6 +184,31 @@ class RecordReader:
             raise UnknownRecord("there is no such transaction of this customer")
         return Transaction(**row)
 
+    def find_beneficiary(self, viewer: Viewer, *, customer_id: str, beneficiary_id: str) -> Beneficiary | None:
+        """Return a payee of this customer."""
+        row = self._find(viewer, "find_beneficiary", customer_id=customer_id, beneficiary_id=beneficiary_id)
+        if row is None:
+            return None
+        tokens = [RecordToken(customer_id, row["name_token"]), RecordToken(customer_id, row["account_number_token"])]
+        values = self.boundary.reveal(tokens, viewer=viewer, purpose="review")
+        return Beneficiary(
+            name=values.get(row["name_token"], ""),
+            tail=_tail_of(values.get(row["account_number_token"], "")),
+            **{field: row[field] for field in ("beneficiary_id", "currency", "screening_state", "added_at")},
+        )
+
+    def find_card(self, viewer: Viewer, *, customer_id: str, card_id: str) -> Card | None:
+        """Return a card of this customer."""
+        key = {"tenant_id": viewer.tenant_id, "customer_id": customer_id}
+        with self.database.work(viewer.tenant_id) as connection, connection.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(_QUERIES["list_cards"], key).fetchall()
+        return next((Card(**row) for row in rows if row["card_id"] == card_id), None)
+
+    def find_dispute(self, viewer: Viewer, *, customer_id: str, dispute_id: str) -> Dispute | None:
+        """Return a dispute of this customer."""
+        row = self._find(viewer, "find_dispute", customer_id=customer_id, dispute_id=dispute_id)
+        return None if row is None else Dispute(**row)
+
     def list_merchants(self, tenant_id: str, customer_id: str) -> tuple[str, ...]:
         """Return the names of merchants that the customer dealt with."""
         with self.database.work(tenant_id) as connection:
@@ -170,8 +224,7 @@ class RecordReader:
         if not tokens:
             return ""
         number = self.boundary.reveal(tokens, viewer=viewer, purpose="review").get(tokens[0].token, "")
-        digits = "".join(character for character in number if character.isalnum())
-        return f"••{digits[-4:]}" if len(digits) >= 4 else ""
+        return _tail_of(number)
 
     def require_customer(self, tenant_id: str, customer_id: str) -> Mapping[str, Any]:
         """Return the customer's row, with tokens for his values. Raises: UnknownCustomer."""
@@ -184,10 +237,20 @@ class RecordReader:
             raise unknown
         return row
 
+    def _find(self, viewer: Viewer, query: str, **keys: str) -> dict[str, Any] | None:
+        with self.database.work(viewer.tenant_id) as connection, connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(_QUERIES[query], {"tenant_id": viewer.tenant_id, **keys}).fetchone()
+
     def _reveal(self, viewer: Viewer, row: Mapping[str, Any]) -> Mapping[str, str]:
         names = ("name_token", "email_token", "phone_token")
         tokens = [RecordToken(row["customer_id"], row[name]) for name in names if row[name]]
         return self.boundary.reveal(tokens, viewer=viewer, purpose="record")
+
+
+def _tail_of(number: str) -> str:
+    """Write the last digits of a number, "" for none or a mask."""
+    digits = "".join(character for character in number if character.isalnum())
+    return f"••{digits[-4:]}" if len(digits) >= 4 else ""
 
 
 def _account_of(row: Mapping[str, Any], numbers: Mapping[str, str]) -> Account:

@@ -7,9 +7,16 @@ from dataclasses import dataclass
 
 from domain.conversation import HandleKind
 
-_KINDS = {"txn": HandleKind.TRANSACTION, "acc": HandleKind.ACCOUNT, "crd": HandleKind.CARD, "ben": HandleKind.BENEFICIARY}
+_KINDS = {
+    "txn": HandleKind.TRANSACTION,
+    "acc": HandleKind.ACCOUNT,
+    "crd": HandleKind.CARD,
+    "ben": HandleKind.BENEFICIARY,
+    "dsp": HandleKind.DISPUTE,
+    "cas": HandleKind.CASE,
+}
 # Ids come from the bank: a prefix and 6 to 60 letters or digits. Whoever types may write them in capitals.
-_TYPED_ID = re.compile(r"(?<![A-Za-z0-9_])(txn|acc|crd|ben)_([A-Za-z0-9]{6,60})(?![A-Za-z0-9_])", re.IGNORECASE)
+_TYPED_ID = re.compile(r"(?<![A-Za-z0-9_])(txn|acc|crd|ben|dsp|cas)_([A-Za-z0-9]{6,60})(?![A-Za-z0-9_])", re.IGNORECASE)
 _LAST_DIGITS = re.compile(
     r"\b(card|account)\b[^\n.;]{0,24}?(?:\bending(?:\s+(?:in|with))?|\bends\s+(?:in|with)|\blast\s+(?:4|four)(?:\s+digits)?|[*•x.]{2,})\s*(?:is|are|:)?\s*"
     r"(?P<digits>[0-9]{4})(?![0-9])",

@@ -15,6 +15,7 @@ from serving.edge.live_turns import TurnHub
 from serving.edge.pages import Pages
 from serving.edge.records import RecordReader
 from serving.edge.sign_in import SignInDesk
+from serving.edge.staff_proposals import StaffProposals
 from serving.edge.transcript import Transcript
 from serving.edge.turn_reader import TurnReader
 
@@ -31,6 +32,7 @@ class Services:
     index: CustomerIndex
     conversations: ConversationService
     transcript: Transcript
+    staff_proposals: StaffProposals
     cards: CardBuilder
     health: HealthReader
 
@@ -41,6 +43,7 @@ def make_services(deps: EdgeDeps) -> Services:
     records = RecordReader(deps.database, deps.boundary)
     cards = CardBuilder(records)
     turns = TurnReader(deps.database, hub, deps.money)
+    transcript = Transcript(deps.database, deps.boundary, turns, cards, hub)
     return Services(
         deps=deps,
         pages=Pages.make(deps.options),
@@ -58,7 +61,8 @@ def make_services(deps: EdgeDeps) -> Services:
             clock=deps.clock,
             mint_agent_context=deps.mint_agent_context,
         ),
-        transcript=Transcript(deps.database, deps.boundary, turns, cards, hub),
+        transcript=transcript,
+        staff_proposals=StaffProposals(deps.database, deps.boundary, deps.money, hub, transcript, deps.clock),
         cards=cards,
         health=HealthReader(deps),
     )

@@ -72,6 +72,7 @@ def load_demo(deps: DemoDeps, now: datetime) -> DemoReport:
     generated_s = time.monotonic()
     files = _ingest(deps, dataset, KINDS, now)
     loaded_s = time.monotonic()
+    _set_screening(deps, dataset)
     _write_scenarios(deps, dataset)
     rows = sum(file.rows_read for file in files)
     _finish_run(deps, ingest_id, now + timedelta(seconds=loaded_s - started_s), rows=rows, files=files)
@@ -123,6 +124,18 @@ def _ingest(deps: DemoDeps, dataset: Dataset, kinds: tuple[str, ...], now: datet
                 raise DemoRefused(f"{kind}, line {first.line}: {first.reason_code}, {first.reason}")
             reports.append(report)
     return tuple(reports)
+
+
+def _set_screening(deps: DemoDeps, dataset: Dataset) -> None:
+    """Give the demo's payees the states of an invented earlier screening; one that was screened since keeps its state."""
+    known = sorted(dataset.screening.items())
+    row = {
+        "tenant_id": deps.tenant_id,
+        "beneficiary_ids": [beneficiary_id for beneficiary_id, _ in known],
+        "states": [state for _, state in known],
+    }
+    with deps.ingest.transact_jobs(deps.tenant_id) as conn:
+        conn.execute(_QUERIES["set_screening"], row)
 
 
 def _write_operators(path: Path, dataset: Dataset, logins: dict[str, str]) -> None:

@@ -21,7 +21,7 @@ from domain.ids import make_id
 from masking.vault import Transact, Vault
 from serving.ingest.kinds import KindSpec, require_kind
 from serving.ingest.reading import FileFormat, Problem, ReadRow, UnreadableFile, read_rows, require_text_file
-from serving.ingest.references import ReferenceBook, split_by_references, split_by_username
+from serving.ingest.references import ReferenceBook, split_by_references, split_by_username, split_labels
 from serving.ingest.writing import tokenize_rows, upsert_rows, write_quarantine
 from storage.events import append_event
 from storage.named_queries import load_queries
@@ -242,6 +242,9 @@ def _write_chunk(run: _Run, rows: list[ReadRow], problems: list[Problem]) -> Non
         if run.spec.kind == "operators":
             good, taken = split_by_username(conn, run.tenant_id, good)
             faults += taken
+        if run.spec.kind == "labels":
+            good, refused = split_labels(conn, run.tenant_id, good)
+            faults += refused
         columns = _tokenize(run, good)
         inserted, changed = upsert_rows(conn, run.spec, columns, tenant_id=run.tenant_id)
         problems = sorted([*problems, *faults], key=lambda problem: problem.line)

@@ -17,6 +17,7 @@ from serving.ingest.rows import (
     DeviceRow,
     DisputeRow,
     IngestRow,
+    LabelRow,
     LoginRow,
     MerchantRow,
     OperatorLimitRow,
@@ -24,7 +25,9 @@ from serving.ingest.rows import (
     TransactionRow,
 )
 
-ParentKind = Literal["customers", "accounts", "cards", "merchants", "devices", "transactions", "operators"]
+ParentKind = Literal[
+    "customers", "accounts", "cards", "merchants", "devices", "beneficiaries", "transactions", "disputes", "operators"
+]
 
 
 class UnknownKind(InvalidInput):
@@ -35,7 +38,10 @@ class UnknownKind(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """Say that a field names another record. `must_share` is the parent's field that has to equal the row's own."""
+    """Say that a field names another record. `must_share` is the parent's field that has to equal the row's own.
+
+    A row without a `customer_id` has its account's.
+    """
 
     field_name: str
     kind: ParentKind
@@ -114,10 +120,12 @@ KINDS: Mapping[str, KindSpec] = MappingProxyType(
                 Parent("account_id", "accounts", must_share=("currency",)),
                 Parent("card_id", "cards", must_share=("account_id",)),
                 Parent("merchant_id", "merchants"),
+                Parent("beneficiary_id", "beneficiaries", must_share=("customer_id",)),
                 Parent("related_transaction_id", "transactions", must_share=("account_id",)),
                 past="occurred_at",
             ),
             _spec("disputes", DisputeRow, "dispute_id", Parent("transaction_id", "transactions"), past="opened_at"),
+            _spec("labels", LabelRow, "label_id", past="known_at"),
         )
     }
 )

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from psycopg import Connection
 
+from domain.label import LabelSubject
 from serving.ingest.kinds import KindSpec, Parent, ParentKind
 from serving.ingest.reading import Problem, ReadRow
-from serving.ingest.rows import IngestRow
+from serving.ingest.rows import IngestRow, LabelRow
 from storage.named_queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).parent / "sql" / "ingest.sql")
 _MAX_HELD = 200_000
+_KIND_OF_SUBJECT: Mapping[LabelSubject, ParentKind] = MappingProxyType(
+    {
+        "transaction": "transactions",
+        "dispute": "disputes",
+        "customer": "customers",
+        "account": "accounts",
+        "card": "cards",
+        "merchant": "merchants",
+        "beneficiary": "beneficiaries",
+    }
+)
 # What the find query of a kind returns after the id.
 _SHARED_FIELDS = MappingProxyType(
     {
@@ -24,7 +37,9 @@ _SHARED_FIELDS = MappingProxyType(
         "cards": ("account_id",),
         "merchants": (),
         "devices": ("customer_id",),
+        "beneficiaries": ("customer_id",),
         "transactions": ("account_id",),
+        "disputes": (),
         "operators": (),
     }
 )
@@ -64,7 +79,8 @@ class ReferenceBook:
             return "unknown_parent", f"field {parent.field_name}: no such record; load its {parent.kind} first"
         theirs = dict(zip(_SHARED_FIELDS[parent.kind], found, strict=True))
         for name in parent.must_share:
-            if theirs[name] != getattr(row, name):
+            own = self.customer_of(row) if name == "customer_id" else getattr(row, name)
+            if theirs[name] != own:
                 return "foreign_parent", f"field {parent.field_name}: belongs to another {name} than this row"
         return None
 
@@ -117,3 +133,38 @@ def split_by_username(conn: Connection[Any], tenant_id: str, rows: Sequence[Read
         else:
             problems.append(Problem(read.line, "username_taken", "field username: another operator has it", read.raw))
     return good, problems
+
+
+def split_labels(conn: Connection[Any], tenant_id: str, rows: Sequence[ReadRow]) -> tuple[list[ReadRow], list[Problem]]:
+    """Return the labels whose subject exists and that change no held one, and a problem for each of the others."""
+    labels = [(read, read.row) for read in rows if isinstance(read.row, LabelRow)]
+    subjects = _find_subjects(conn, tenant_id, [label for _, label in labels])
+    scope = {"tenant_id": tenant_id, "ids": sorted({label.label_id for _, label in labels})}
+    held: dict[str, dict[str, str | None]] = dict(conn.execute(_QUERIES["find_labels"], scope).fetchall())
+    good: list[ReadRow] = []
+    problems: list[Problem] = []
+    for read, label in labels:
+        if label.subject_id not in subjects[label.subject_kind]:
+            kind = _KIND_OF_SUBJECT[label.subject_kind]
+            problems.append(
+                Problem(read.line, "unknown_parent", f"field subject_id: no such record; load its {kind} first", read.raw)
+            )
+        elif held.get(label.label_id, label.model_dump()) != label.model_dump():
+            reason = "field label_id: a label is never changed; send a new one that is known later"
+            problems.append(Problem(read.line, "label_changed", reason, read.raw))
+        else:
+            good.append(read)
+    return good, problems
+
+
+def _find_subjects(conn: Connection[Any], tenant_id: str, labels: Iterable[LabelRow]) -> Mapping[LabelSubject, frozenset[str]]:
+    wanted: dict[LabelSubject, set[str]] = defaultdict(set)
+    for label in labels:
+        wanted[label.subject_kind].add(label.subject_id)
+    return {
+        subject: frozenset(
+            row[0]
+            for row in conn.execute(_QUERIES[f"find_{_KIND_OF_SUBJECT[subject]}"], {"tenant_id": tenant_id, "ids": sorted(ids)})
+        )
+        for subject, ids in wanted.items()
+    }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from domain.label import LABEL_DELAY, LabelSource, LabelSubject, LabelValue
 from domain.roles import Role
 from serving.ingest.fields import (
     AccountNumber,
@@ -124,6 +126,7 @@ class TransactionRow(IngestRow):
     account_id: RecordId
     card_id: RecordId | None = None
     merchant_id: RecordId | None = None
+    beneficiary_id: RecordId | None = None
     kind: Literal[
         "card_payment",
         "direct_debit",
@@ -159,6 +162,8 @@ class TransactionRow(IngestRow):
             raise PydanticCustomError("contradiction", "posted before it occurred")
         if self.related_transaction_id == self.transaction_id:
             raise PydanticCustomError("contradiction", "a transaction is not related to itself")
+        if self.beneficiary_id is not None and self.kind != "transfer_out":
+            raise PydanticCustomError("contradiction", "a beneficiary_id belongs to a transfer_out")
         return self
 
 
@@ -205,3 +210,24 @@ class DisputeRow(IngestRow):
     network_reason_code: NetworkReasonCode
     opened_at: UtcTime
     due_on: Day | None = None
+
+
+class LabelRow(IngestRow):
+    """Hold what turned out about a record. From `known_at` on it may be used: a week after `occurred_at` at the earliest."""
+
+    label_id: RecordId
+    subject_kind: LabelSubject
+    subject_id: RecordId
+    label: LabelValue
+    pattern: Word | None = None
+    source: LabelSource
+    occurred_at: UtcTime
+    known_at: UtcTime
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if (self.label == "fraud") != (self.pattern is not None):
+            raise PydanticCustomError("contradiction", "a pattern belongs to a fraud, and only there")
+        if datetime.fromisoformat(self.known_at) - datetime.fromisoformat(self.occurred_at) < LABEL_DELAY:
+            raise PydanticCustomError("known_too_early", "a label is known a week after what it labels at the earliest")
+        return self

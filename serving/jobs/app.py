@@ -20,6 +20,7 @@ from domain.errors import NotFound
 from serving.bank.desk import BankDesk
 from serving.ingest.ingest import IngestDeps, ingest_file
 from serving.inner_api import open_inner_door
+from serving.jobs.anchoring import AnchorSender
 from serving.jobs.bank import add_bank_routes
 from serving.jobs.ledger import LedgerKeeper, add_ledger_routes
 from serving.jobs.reconciliation import ReconciliationDesk, add_reconciliation_routes
@@ -52,6 +53,7 @@ class JobsDeps:
     bank: BankDesk | None = None
     ledger: LedgerKeeper | None = None
     reconciliation: ReconciliationDesk | None = None
+    anchors: AnchorSender | None = None
 
 
 def create_jobs_app(deps: JobsDeps) -> FastAPI:
@@ -64,12 +66,16 @@ def create_jobs_app(deps: JobsDeps) -> FastAPI:
             deps.bank.start()
         if deps.ledger is not None:
             deps.ledger.start()
+        if deps.anchors is not None:
+            deps.anchors.start()
         yield
         worker.cancel()
         if deps.bank is not None:
             await run_in_threadpool(deps.bank.stop)
         if deps.ledger is not None:
             await run_in_threadpool(deps.ledger.stop)
+        if deps.anchors is not None:
+            await run_in_threadpool(deps.anchors.stop)
         # A job that does not end in time is taken up again at the next start: each of them may run twice.
         await asyncio.wait({worker}, timeout=_STOP_WORKER_S)
 

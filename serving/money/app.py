@@ -7,18 +7,23 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from gates.review import Answer
-from gates.review_store import ReviewState, Verdict
 from serving.inner_api import open_inner_door
 from serving.money.background import Background
+from serving.money.digest import add_digest_routes
+from serving.money.explain import add_explain_routes
+from serving.money.features import add_feature_routes
+from serving.money.freezes import add_freeze_routes
+from serving.money.policies import add_policy_routes, add_score_routes
+from serving.money.receipts import add_receipt_routes
+from serving.money.reviews import add_review_routes
 from serving.money.service import MoneyDeps, MoneyService
-from serving.money.views import DecisionView, ReviewList
+from serving.money.views import DecisionView
 
-_MAX_BODY_BYTES = 64 * 1024
+_MAX_BODY_BYTES = 512 * 1024
 _TenantId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
 _TenantQuery = Annotated[str, Query(pattern=r"^[a-z0-9-]{1,40}$")]
 
@@ -33,16 +38,6 @@ class DecideBody(_Body):
     tenant_id: _TenantId
 
 
-class AnswerBody(_Body):
-    """Hold a person's answer to a review. The session token proves who he is; nobody says it for him."""
-
-    tenant_id: _TenantId
-    session_token: Annotated[str, Field(min_length=1, max_length=400, repr=False)]
-    action_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    reason: Annotated[str, Field(max_length=1000)]
-    idempotency_key: Annotated[str, Field(min_length=1, max_length=200)]
-
-
 def create_money_app(deps: MoneyDeps) -> FastAPI:
     """Make the application; the sweeper and the sequencer live as long as it does."""
     service = MoneyService(deps)
@@ -50,7 +45,9 @@ def create_money_app(deps: MoneyDeps) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # Once before the first request; where the database is not up yet, the background thread goes on trying.
+        # Once before the first request: with what nobody approved it does not start. Where the database is not up yet, the
+        # background thread goes on trying.
+        await run_in_threadpool(service.refuse_unapproved)
         await run_in_threadpool(background.install_policies)
         background.start()
         yield
@@ -58,21 +55,24 @@ def create_money_app(deps: MoneyDeps) -> FastAPI:
 
     app = FastAPI(title="Tellergate money", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     open_inner_door(app, process_token=deps.process_token, max_body_bytes=_MAX_BODY_BYTES)
-    _add_health(app, service, background)
+    _add_health(app, background)
     _add_decisions(app, service)
-    _add_reviews(app, service)
+    add_review_routes(app, service)
+    add_policy_routes(app, service)
+    add_score_routes(app, service)
+    add_freeze_routes(app, service)
+    add_feature_routes(app, service)
+    add_digest_routes(app, service)
+    add_receipt_routes(app, service)
+    add_explain_routes(app, service)
     return app
 
 
-def _add_health(app: FastAPI, service: MoneyService, background: Background) -> None:
+def _add_health(app: FastAPI, background: Background) -> None:
     @app.get("/healthz")
     def get_health() -> dict[str, Any]:
         codes = sorted(background.faults)
         return {"state": "degraded" if codes else "ready", "faults": codes}
-
-    @app.get("/v1/public-key")
-    def get_public_key() -> PlainTextResponse:
-        return PlainTextResponse(service.deps.signer.verifier_key + "\n")
 
 
 def _add_decisions(app: FastAPI, service: MoneyService) -> None:
@@ -95,21 +95,3 @@ def _add_decisions(app: FastAPI, service: MoneyService) -> None:
             return JSONResponse({"state": "pending"}, status_code=202)
         # The bytes as they are: a verifier accepts the canonical form only.
         return Response(receipt, media_type="application/json")
-
-
-def _add_reviews(app: FastAPI, service: MoneyService) -> None:
-    @app.get("/v1/reviews")
-    def get_reviews(tenant_id: _TenantQuery, state: ReviewState = "open") -> ReviewList:
-        return ReviewList(reviews=tuple(service.list_reviews(tenant_id, state)))
-
-    @app.post("/v1/reviews/{review_id}/{verdict}")
-    def post_answer(review_id: str, verdict: Verdict, body: AnswerBody) -> DecisionView:
-        answer = Answer(
-            review_id=review_id,
-            verdict=verdict,
-            session_token=body.session_token,
-            action_digest=body.action_digest,
-            reason=body.reason,
-            idempotency_key=body.idempotency_key,
-        )
-        return service.answer(body.tenant_id, answer)

@@ -1,4 +1,4 @@
-"""What the money process does unasked: decide forgotten proposals, finish or close allows, expire reviews, sequence events."""
+"""What the money process does unasked: decide forgotten proposals, finish allows, look at holds and reviews, sequence events."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from psycopg import Error as DatabaseError
 from psycopg_pool import PoolTimeout
 
 from domain.errors import TellergateError
-from gates.receipts.sequencing import sequence_events
+from gates.features import fold_hours
+from gates.incidents import watch_gate
 from gates.review import expire_reviews
+from gates.review_queue import escalate_due
 from gates.submission import list_undecided, list_unexecuted_allows
 from serving.money.service import MoneyService
 from storage.events import list_waiting_tenants
+from storage.unit_of_work import unit_of_work
 
 _LOG = structlog.get_logger("money.background")
 _INTERVAL_S = 1.0
@@ -27,6 +30,10 @@ _GRACE = timedelta(seconds=2)
 _LOOK_BACK = timedelta(hours=2)
 _LOOK_BACK_AT_START = timedelta(days=30)
 _BATCH = 100
+# A hold waits for a change of the bank's records, and hours are rolled up long after they have passed.
+_SLOW_INTERVAL_S = 30.0
+_HOLD_BATCH = 50
+_ANCHOR_INTERVAL_S = 10.0
 
 
 class Round:
@@ -66,11 +73,14 @@ class Background:
         self._with_policy: set[str] = set()
         self._sequencing = Round()
         self._sweeping = Round()
+        self._slow = Round()
+        self._anchoring = Round()
 
     @property
     def faults(self) -> frozenset[str]:
         """Return the codes of what fails now."""
-        return frozenset({*self._sequencing.faults.values(), *self._sweeping.faults.values()})
+        rounds = (self._sequencing, self._sweeping, self._slow, self._anchoring)
+        return frozenset(code for tried in rounds for code in tried.faults.values())
 
     def start(self) -> None:
         """Start the thread."""
@@ -101,17 +111,39 @@ class Background:
             self._sweeping.attempt(f"decide.{tenant_id}", partial(self._decide_forgotten, tenant_id))
             self._sweeping.attempt(f"finish.{tenant_id}", partial(self._finish_allows, tenant_id))
             self._sweeping.attempt(f"expire.{tenant_id}", partial(self._expire_reviews, tenant_id))
+            self._sweeping.attempt(f"escalate.{tenant_id}", partial(self._escalate_reviews, tenant_id))
         if not self._sweeping.faults:
             self._look_back = _LOOK_BACK
 
+    def anchor_heads(self) -> None:
+        """Write the heads of the logs outside of the database, tenant by tenant."""
+        self._anchoring.begin()
+        now = self._service.deps.clock.now()
+        for tenant_id in self._service.deps.tenant_ids:
+            self._anchoring.attempt(f"anchor.{tenant_id}", partial(self._service.log.anchor, tenant_id, now=now))
+            self._anchoring.attempt(f"incidents.{tenant_id}", partial(self._watch_gate, tenant_id))
+
+    def take_slow_round(self) -> None:
+        """Look at what is held again and roll past hours up, tenant by tenant."""
+        self._slow.begin()
+        for tenant_id in self._service.deps.tenant_ids:
+            self._slow.attempt(f"hold.{tenant_id}", partial(self._service.recheck_holds, tenant_id, limit=_HOLD_BATCH))
+            self._slow.attempt(f"fold.{tenant_id}", partial(self._fold_hours, tenant_id))
+
     def _run(self) -> None:
-        next_sweep = time.monotonic()
+        next_sweep = next_slow_round = next_anchoring = time.monotonic()
         while not self._stop.is_set():
             self._service.wake.clear()
             self.sequence()
             if time.monotonic() >= next_sweep:
                 self.sweep()
                 next_sweep = time.monotonic() + _INTERVAL_S
+            if time.monotonic() >= next_slow_round:
+                self.take_slow_round()
+                next_slow_round = time.monotonic() + _SLOW_INTERVAL_S
+            if time.monotonic() >= next_anchoring:
+                self.anchor_heads()
+                next_anchoring = time.monotonic() + _ANCHOR_INTERVAL_S
             self._service.wake.wait(timeout=_INTERVAL_S)
 
     def _sequence_waiting(self) -> None:
@@ -122,8 +154,7 @@ class Background:
             self._sequencing.attempt(f"sequence.{tenant_id}", partial(self._sequence_tenant, tenant_id))
 
     def _sequence_tenant(self, tenant_id: str) -> None:
-        deps = self._service.deps
-        while sequence_events(deps.gate_pool, deps.mint(tenant_id, "gate"), deps.signer, now=deps.clock.now()).events:
+        while self._service.log.sequence(tenant_id, now=self._service.deps.clock.now()).events:
             pass
 
     def _install_policy(self, tenant_id: str) -> None:
@@ -145,3 +176,21 @@ class Background:
         deps = self._service.deps
         if expire_reviews(self._service.scope(tenant_id), deps.rules, now=deps.clock.now()):
             self._service.wake.set()
+
+    def _watch_gate(self, tenant_id: str) -> None:
+        now, scope = self._service.deps.clock.now(), self._service.scope(tenant_id)
+        names = (self._sequencing.faults.get(f"sequence.{tenant_id}"), self._anchoring.faults.get(f"anchor.{tenant_id}"))
+        with unit_of_work(scope.pool, scope.context) as connection:
+            opened = watch_gate(connection, faults=frozenset(code for code in names if code), now=now)
+        if opened:
+            self._service.wake.set()
+
+    def _escalate_reviews(self, tenant_id: str) -> None:
+        deps = self._service.deps
+        if escalate_due(self._service.scope(tenant_id), deps.rules, now=deps.clock.now()):
+            self._service.wake.set()
+
+    def _fold_hours(self, tenant_id: str) -> None:
+        scope = self._service.scope(tenant_id)
+        with unit_of_work(scope.pool, scope.context) as connection:
+            fold_hours(connection, self._service.deps.clock.now())

@@ -15,7 +15,7 @@ class _View(BaseModel):
 
 
 class PostingView(_View):
-    """Hold a posting, read back from the ledger. `balance_after_minor` is the customer's side."""
+    """Hold a posting, read back from the ledger. `balance_after_minor`: the customer's side, 0 where neither side is one."""
 
     transfer_id: str
     amount_minor: int
@@ -43,7 +43,7 @@ class ReceiptState(_View):
 
 
 class ExecutionView(_View):
-    """Say why an allowed act was not posted."""
+    """Say what came of carrying out an act, where it is no posting: it was held, done without money, or stopped."""
 
     code: str
     message: str

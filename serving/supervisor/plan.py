@@ -77,6 +77,7 @@ class _Plan:
             chat=self.endpoints.chat if name == "agents" else None,
             embeddings=self.endpoints.embeddings if name in ("agents", "jobs") else None,
             bank=make_bank_access(settings) if name == "jobs" else BankAccess(),
+            anchor_url=settings.anchor_url if name == "jobs" else None,
             host=settings.host,
             port=settings.port,
             cookie_secure=settings.cookie_secure,

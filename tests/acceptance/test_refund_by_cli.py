@@ -45,14 +45,15 @@ def test_the_same_key_gives_the_same_answer_and_nothing_twice(service: Service) 
 
 
 def test_above_the_operators_limit_a_human_decides_and_not_the_proposer(service: Service) -> None:
+    """Asked by Ben: the attacks on the agents' door, in Ada's name, use up what one operator may send to review in an hour."""
     case = service.scenarios["duplicate_above_limit"]
-    answer = service.ask(case["customer_id"], "The customer was charged twice, refund the duplicate please.")
+    answer = service.ask(case["customer_id"], "The customer was charged twice, refund the duplicate please.", as_user="ben")
     assert answer["decision"]["outcome"] == "review"
     assert "above_operator_limit" in _codes(answer)
     assert answer["posting"] is None
     path = f"/api/v1/reviews/{answer['review']['review_id']}/approve"
     verdict = {"action_digest": answer["decision"]["action_digest"], "reason": "checked with the merchant"}
-    with service.api("ada") as proposer:
+    with service.api("ben") as proposer:
         assert proposer.post(path, json=verdict).status_code == 403
     with service.api("cleo") as approver:
         assert approver.post(path, json={**verdict, "action_digest": "0" * 64}).status_code == 409

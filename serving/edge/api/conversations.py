@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from domain.errors import TellergateError
-from serving.edge.access import CHAT_ROLES, UsedServices, call_for
+from serving.edge.access import CHAT_ROLES, PROPOSAL_ROLES, UsedServices, call_for
 from serving.edge.action_cards import ActionCard
 from serving.edge.api.schemas import (
     ActionOut,
@@ -32,6 +32,7 @@ from serving.edge.turn_events import TurnFinished
 
 router = APIRouter(tags=["conversations"])
 Caller = Annotated[SignedIn, Depends(call_for(*CHAT_ROLES))]
+Opener = Annotated[SignedIn, Depends(call_for(*PROPOSAL_ROLES))]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -47,7 +48,7 @@ _RECEIPT_POLL_S = 0.1
 
 @router.post("/conversations", operation_id="openConversation", status_code=201)
 def open_conversation(
-    body: OpenConversationBody, caller: Caller, services: UsedServices, key: IdempotencyKey = None
+    body: OpenConversationBody, caller: Opener, services: UsedServices, key: IdempotencyKey = None
 ) -> ConversationOut:
     """Start a conversation about a customer."""
     conversation_id = services.conversations.open_conversation(

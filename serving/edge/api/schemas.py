@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from domain.conversation import Citation
 from domain.decision import Decision, Outcome
 from serving.edge.action_cards import ActionCard
-from serving.edge.money_views import DecisionView, ExecutionView, PostingView, ReviewView
+from serving.edge.money_views import DecisionView, ExecutionView, PostingView, QueueItem, ReviewView
 from serving.edge.plain_text import NOTICES, UNDECIDED_TEXTS, reason_text
 from serving.edge.transcript import ShownSentence
 from serving.edge.turn_events import TurnFinished
@@ -283,9 +283,10 @@ class VerdictBody(_Wire):
 
 
 class ReviewList(_Wire):
-    """What waits for a person, oldest first."""
+    """What waits for a person: escalated first, then the riskiest. `groups` is the same with floods as one item."""
 
     items: list[DecisionOut]
+    groups: list[QueueItem] = []
 
 
 class PassageOut(_Wire):

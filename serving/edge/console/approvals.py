@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Form, Query
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
+from starlette.status import HTTP_303_SEE_OTHER
 
 from domain.errors import InvalidInput, TellergateError
 from domain.roles import Role
 from serving.edge.access import DECISION_ROLES, REVIEW_ROLES, UsedServices, form_for, page_for
 from serving.edge.action_cards import ActionCard, why_blocked
 from serving.edge.money_client import Verdict
-from serving.edge.money_views import DecisionView
+from serving.edge.money_views import Pace, QueueItem, Story
 from serving.edge.problems import status_of
 from serving.edge.process_client import PartDown
 from serving.edge.services import Services
@@ -27,29 +29,66 @@ Approver = Annotated[SignedIn, Depends(form_for(Role.APPROVER))]
 Asker = Annotated[SignedIn, Depends(form_for(*DECISION_ROLES))]
 
 
+_MAX_ITEMS = 50
+_MAX_PACE = 8
+
+
 class ReasonMissing(InvalidInput):
     """Say that a refusal needs words."""
 
     code = "reason_missing"
 
 
+@dataclass(frozen=True, slots=True)
+class ShownItem:
+    """Hold one line of the queue with the card of its riskiest member; only that one is read in full here."""
+
+    item: QueueItem
+    card: ActionCard
+
+
 @router.get("/approvals")
 async def show_approvals(signed_in: Reviewer, services: UsedServices) -> Response:
-    """Show open reviews, oldest first."""
-    views: tuple[DecisionView, ...] = ()
-    money_down = False
+    """Show what waits: escalated first, then the riskiest; alike ones of one source as one item."""
+    return await _show_queue(services, signed_in)
+
+
+@router.post("/reviews/{review_id}/{act}")
+async def change_claim(review_id: str, act: Literal["claim", "release"], signed_in: Approver, services: UsedServices) -> Response:
+    """Take a review for 15 minutes, or give it back."""
     try:
-        views = await services.deps.money.list_open_reviews(signed_in.tenant_id)
+        await services.deps.money.claim(signed_in.tenant_id, review_id, signed_in.token, act=act)
+    except TellergateError as fault:
+        return await _show_queue(services, signed_in, fault=fault)
+    return RedirectResponse("/approvals", status_code=HTTP_303_SEE_OTHER)
+
+
+async def _show_queue(services: Services, signed_in: SignedIn, *, fault: TellergateError | None = None) -> Response:
+    queue: tuple[QueueItem, ...] = ()
+    pace: tuple[Pace, ...] = ()
+    shown: list[ShownItem] = []
+    money_down = False
+    money = services.deps.money
+    try:
+        queue = await money.list_queue(signed_in.tenant_id)
+        pace = (await money.read_stats(signed_in.tenant_id)).pace[:_MAX_PACE]
+        for item in queue[:_MAX_ITEMS]:
+            view = await money.find_decision(signed_in.tenant_id, item.members[0].decision_id)
+            card = await services.cards.build(signed_in, item.members[0].proposal_id, view=view, undecided="")
+            shown.append(ShownItem(item, card))
     except PartDown:
         money_down = True
-    cards = [await services.cards.build(signed_in, view.decision.proposal_id, view=view, undecided="") for view in views]
     return services.pages.page(
         "approvals.html",
         signed_in=signed_in,
         now=services.deps.clock.now(),
-        cards=cards,
+        shown=shown,
+        more=len(queue) - len(shown),
+        pace=pace,
         money_down=money_down,
+        fault=fault,
         active="approvals",
+        status=200 if fault is None else status_of(fault),
     )
 
 
@@ -123,15 +162,27 @@ async def show_decision(decision_id: str, signed_in: Reader, services: UsedServi
     """Show one decision in full: what it was decided from, by which policy, and what came of it."""
     view = await services.deps.money.find_decision(signed_in.tenant_id, decision_id)
     card = await services.cards.build(signed_in, view.decision.proposal_id, view=view, undecided="")
+    story = await _tell_story(services, signed_in, view.decision.decision_id)
     return services.pages.page(
         "decision.html",
         signed_in=signed_in,
         now=services.deps.clock.now(),
         card=card,
         view=view,
+        story=story,
         blocked=why_blocked(signed_in, view),
         active="approvals" if signed_in.has(*REVIEW_ROLES) else "customers",
     )
+
+
+async def _tell_story(services: Services, signed_in: SignedIn, decision_id: str) -> Story:
+    """Return the story; a decision that cannot be explained is shown all the same, and says so."""
+    money = services.deps.money
+    try:
+        told = await money.ask("GET", f"/v1/decisions/{decision_id}/explanation", tenant_id=signed_in.tenant_id)
+    except TellergateError as error:
+        return Story(lines=(f"The story cannot be told now: {error.message}",), nearest=None)
+    return money.read(Story, told)
 
 
 def _card(

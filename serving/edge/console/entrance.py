@@ -16,7 +16,7 @@ from serving.edge.sign_in import TooManyTries
 
 router = APIRouter()
 _ENTRY_COOKIE = "tg_entry"
-_LOCAL_PATH = re.compile(r"/(?:customers|approvals|decisions)(?:/[A-Za-z0-9_-]{1,80})?")
+_LOCAL_PATH = re.compile(r"/(?:customers|approvals|decisions|operations)(?:/[A-Za-z0-9_-]{1,80})?")
 
 
 @router.get("/")

@@ -103,7 +103,7 @@ async def show_health(request: Request, signed_in: Anyone, services: UsedService
     waiting: int | None = None
     if signed_in.has(*REVIEW_ROLES):
         try:
-            waiting = len(await services.deps.money.list_open_reviews(signed_in.tenant_id))
+            waiting = len(await services.deps.money.list_queue(signed_in.tenant_id))
         except PartDown:
             waiting = None
     return services.pages.page(

@@ -44,6 +44,36 @@ SELECT
 FROM core.transactions
 WHERE tenant_id = %(tenant_id)s AND transaction_id = ANY(%(ids)s);
 
+-- name: find_beneficiaries
+-- Payees with their customer.
+SELECT
+    beneficiary_id,
+    customer_id
+FROM core.beneficiaries
+WHERE tenant_id = %(tenant_id)s AND beneficiary_id = ANY(%(ids)s);
+
+-- name: find_disputes
+-- Disputes.
+SELECT dispute_id FROM core.disputes
+WHERE tenant_id = %(tenant_id)s AND dispute_id = ANY(%(ids)s);
+
+-- name: find_labels
+-- Labels as their files wrote them. Shape: label_id, the row.
+SELECT
+    label_id,
+    JSONB_BUILD_OBJECT(
+        'label_id', label_id,
+        'subject_kind', subject_kind,
+        'subject_id', subject_id,
+        'label', label,
+        'pattern', pattern,
+        'source', source,
+        'occurred_at', TO_CHAR(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        'known_at', TO_CHAR(known_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    ) AS row_as_written
+FROM core.labels
+WHERE tenant_id = %(tenant_id)s AND label_id = ANY(%(ids)s);
+
 -- name: find_operators
 -- Operators.
 SELECT operator_id FROM core.operators
@@ -112,3 +142,13 @@ FROM
     UNNEST(%(lines)s::INTEGER[], %(reason_codes)s::TEXT[], %(reasons)s::TEXT[], %(sealed_rows)s::BYTEA[])
         AS bad (line, reason_code, reason, sealed_row)
 ON CONFLICT DO NOTHING;
+
+-- name: set_screening
+-- What an earlier screening said of payees that have no state yet.
+UPDATE core.beneficiaries
+SET screening_state = earlier.state
+FROM UNNEST(%(beneficiary_ids)s::TEXT[], %(states)s::TEXT[]) AS earlier (beneficiary_id, state)
+WHERE
+    beneficiaries.tenant_id = %(tenant_id)s
+    AND beneficiaries.beneficiary_id = earlier.beneficiary_id
+    AND beneficiaries.screening_state = 'unknown';

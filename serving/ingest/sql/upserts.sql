@@ -358,7 +358,7 @@ FROM written;
 -- Rows come as one JSON list; what is equal stays untouched. Shape: inserted, changed.
 WITH written AS (
     INSERT INTO core.transactions AS held (
-        tenant_id, transaction_id, account_id, card_id, merchant_id, kind, status, amount_minor, currency,
+        tenant_id, transaction_id, account_id, card_id, merchant_id, beneficiary_id, kind, status, amount_minor, currency,
         descriptor, reference, occurred_at, posted_at, decline_code, decline_trace, related_transaction_id,
         settles_on
     )
@@ -368,6 +368,7 @@ WITH written AS (
         given.account_id,
         given.card_id,
         given.merchant_id,
+        given.beneficiary_id,
         given.kind,
         given.status,
         given.amount_minor,
@@ -387,6 +388,7 @@ WITH written AS (
             account_id = excluded.account_id,
             card_id = excluded.card_id,
             merchant_id = excluded.merchant_id,
+            beneficiary_id = excluded.beneficiary_id,
             kind = excluded.kind,
             status = excluded.status,
             amount_minor = excluded.amount_minor,
@@ -401,11 +403,11 @@ WITH written AS (
             settles_on = excluded.settles_on
         WHERE
         (
-            held.account_id, held.card_id, held.merchant_id, held.kind, held.status, held.amount_minor,
+            held.account_id, held.card_id, held.merchant_id, held.beneficiary_id, held.kind, held.status, held.amount_minor,
             held.currency, held.descriptor, held.reference, held.occurred_at, held.posted_at,
             held.decline_code, held.decline_trace, held.related_transaction_id, held.settles_on
         ) IS DISTINCT FROM (
-            excluded.account_id, excluded.card_id, excluded.merchant_id, excluded.kind, excluded.status,
+            excluded.account_id, excluded.card_id, excluded.merchant_id, excluded.beneficiary_id, excluded.kind, excluded.status,
             excluded.amount_minor, excluded.currency, excluded.descriptor, excluded.reference,
             excluded.occurred_at, excluded.posted_at, excluded.decline_code, excluded.decline_trace,
             excluded.related_transaction_id, excluded.settles_on
@@ -454,4 +456,31 @@ WITH written AS (
 SELECT
     COUNT(*) FILTER (WHERE is_new) AS inserted,
     COUNT(*) FILTER (WHERE NOT is_new) AS changed
+FROM written;
+
+-- name: upsert_labels
+-- A label is never changed, so one that is held stays as it is. Shape: inserted, changed.
+WITH written AS (
+    INSERT INTO core.labels (
+        tenant_id, label_id, subject_kind, subject_id, label, pattern, source, occurred_at, known_at
+    )
+    SELECT
+        %(tenant_id)s,
+        given.label_id,
+        given.subject_kind,
+        given.subject_id,
+        given.label,
+        given.pattern,
+        given.source,
+        given.occurred_at,
+        given.known_at
+    FROM JSON_POPULATE_RECORDSET(NULL::core.labels, %(rows)s::json) AS given
+    ORDER BY given.label_id
+    ON CONFLICT (tenant_id, label_id) DO NOTHING
+    RETURNING label_id
+)
+
+SELECT
+    COUNT(*) AS inserted,
+    0 AS changed
 FROM written;

@@ -34,7 +34,7 @@ from storage.roles import LoginRole, read_role_password
 from storage.setup import set_up_database
 from storage.tenancy import read_context_key
 from tests.conftest import Tenant
-from tests.integration.gates.desk import Desk
+from tests.integration.gates.desk import Desk, codes_of
 
 ROOT = Path(__file__).resolve().parents[3]
 RECOVERY_KEY = "an invented recovery key"
@@ -127,8 +127,9 @@ class Installation:
                 connection.close()
 
     def write_receipt(self, desk: Desk, path: Path) -> Path:
-        """Have the gate decide a refund, place its records and export the receipt to a file."""
-        decision = desk.decide_refund(desk.add_turn([desk.add_charge(1290)]))
+        """Have the gate decide a refund, post it, place its records and export the receipt to a file."""
+        decision = desk.decide_refund(desk.add_turn([desk.add_charge(1290), desk.add_charge(1290, minutes=1)]))
+        assert desk.execute(decision).posting is not None, codes_of(decision)
         signer = ensure_signer(self.secrets_dir / "receipts.key")
         while sequence_events(desk.gate_pool, desk.tenant.context("gate"), signer, now=desk.now).events:
             pass

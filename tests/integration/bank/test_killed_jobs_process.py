@@ -120,7 +120,9 @@ def wait_for(condition: Callable[[], bool], jobs: JobsProcess) -> None:
 def let_leases_end(database: Database, tenant: Tenant) -> None:
     """Let a minute pass for the instructions that the killed process had in hand."""
     with psycopg.connect(database.admin_dsn(), autocommit=True) as admin:
-        admin.execute("UPDATE core.outbox SET next_attempt_at = created_at WHERE tenant_id = %s AND state = 'pending'", [tenant.tenant_id])
+        admin.execute(
+            "UPDATE core.outbox SET next_attempt_at = created_at WHERE tenant_id = %s AND state = 'pending'", [tenant.tenant_id]
+        )
 
 
 @pytest.mark.parametrize("moment", ["after_the_deed", "before_the_deed", "after_the_answer_of_the_first_of_three"])

@@ -48,18 +48,23 @@ class TurnSeen:
         """Put a refund into the inbox."""
         return self.propose_raw(json.dumps(arguments), json.dumps(TRACE))
 
-    def propose_raw(self, arguments: str, trace: str) -> str:
-        """Put any JSON into the inbox as a refund."""
+    def propose_act(self, kind: str, **arguments: Any) -> str:
+        """Put an act of any kind into the inbox."""
+        return self.propose_raw(json.dumps(arguments), json.dumps(TRACE), kind=kind)
+
+    def propose_raw(self, arguments: str, trace: str, *, kind: str = "refund") -> str:
+        """Put any JSON into the inbox."""
         now = datetime.now(UTC)
         proposal_id = make_id("prp", now)
         self.query(
             "INSERT INTO ai.proposals (tenant_id, proposal_id, conversation_id, message_id, kind, arguments, trace, submitted_at)"
-            " VALUES (%s, %s, %s, %s, 'refund', %s::jsonb, %s::jsonb, %s)",
+            " VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s::jsonb, %s)",
             [
                 self.body["tenant_id"],
                 proposal_id,
                 self.body["conversation_id"],
                 self.body["message_id"],
+                kind,
                 arguments,
                 trace,
                 now,

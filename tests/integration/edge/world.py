@@ -49,6 +49,7 @@ HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 PEOPLE = {
     "ada": ("Ada Osei", ["support"]), "ben": ("Ben Kowalski", ["support", "approver"]), "cleo": ("Cleo Marchetti", ["approver"]),
     "ira": ("Ira Lindqvist", ["auditor"]), "kim": ("Kim Adeyemi", ["admin"]), "gus": ("Gus Ferreira", ["onboarding"]),
+    "dan": ("Dan Whitlock", ["approver"]), "eve": ("Eve Marchand", ["investigator"]), "lee": ("Lee Sandoval", ["admin"]),
 }  # fmt: skip
 ANA, STRANGER = "cus_5f2c81a09b44", "cus_00aa11bb22cc"
 ANA_NAME, ANA_IBAN, ANA_EMAIL = "Ana Lucía Ferreyra", "DE89370400440532013000", "ana.ferreyra@example.com"
@@ -207,6 +208,12 @@ class EdgeWorld:
         """Read as role `edge`."""
         return self.conn_as("edge", self.tenant).execute(statement, parameters).fetchall()
 
+    def tokenize(self, customer_id: str, *values: tuple[PiiClass, str]) -> list[str]:
+        """Put values of a customer into the vault; return their tokens."""
+        items = [PiiItem(pii_class, value, customer_id) for pii_class, value in values]
+        with self._transact("vault")(self.tenant.tenant_id) as connection:
+            return list(Vault(FixedKeyProvider()).tokenize_many(connection, items, tenant_id=self.tenant.tenant_id))
+
     def _mint(self, tenant_id: str, role: LoginRole) -> str:
         return Tenant(tenant_id, self.database.context_key).context(role)
 
@@ -247,11 +254,12 @@ class EdgeWorld:
                 " VALUES (%s, %s, %s, %s, %s, %s)",
                 [tenant_id, f"opr_{username}", username, name, password_hash, roles],
             )
-            jobs.execute(
-                "INSERT INTO core.operator_limits (tenant_id, operator_id, action_kind, currency, limit_minor)"
-                " VALUES (%s, %s, 'refund', 'EUR', 20000)",
-                [tenant_id, f"opr_{username}"],
-            )
+            for kind in ("refund", "fee_reversal", "goodwill_credit", "provisional_credit", "payment", "dispute_writeoff"):
+                jobs.execute(
+                    "INSERT INTO core.operator_limits (tenant_id, operator_id, action_kind, currency, limit_minor)"
+                    " VALUES (%s, %s, %s, 'EUR', 20000)",
+                    [tenant_id, f"opr_{username}", kind],
+                )
         self._seed_customer(vault, transact, ANA, ANA_NAME, ACCOUNT, ANA_IBAN, ANA_EMAIL, "+49 30 901820")
         self._seed_customer(
             vault,

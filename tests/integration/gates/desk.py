@@ -2,47 +2,64 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from psycopg import Connection
 from psycopg.types.json import Jsonb
 
 from domain.decision import Decision
 from domain.ids import make_id
 from gates.execution import execute_decision
 from gates.policy.active import install_bundle
-from gates.policy.bundle import load_bundle_directory
+from gates.policy.bundle import PolicyBundle, load_bundle_content, load_bundle_directory
+from gates.policy.lifecycle import Activation, approve_activation, register_policy, request_activation
 from gates.review import Answer, answer_review
 from gates.review_store import Review, Verdict, find_review_of_decision
 from gates.score.scorecard import load_scorecard
 from gates.submission import GateScope, Rules, decide_proposal
 from ledger.results import Execution
 from storage.pools import Pool
-from storage.roles import LoginRole
 from storage.unit_of_work import unit_of_work
-from tests.conftest import ConnAs, Tenant
+from tests.integration.gates.desk_records import (
+    ACCOUNT,
+    ADA,
+    BEN,
+    CLEO,
+    CUSTOMER,
+    DAN,
+    EVE,
+    GUS,
+    IRA,
+    KIM,
+    LEE,
+    MERCHANT,
+    NOW,
+    PEOPLE,
+    STRANGE_ACCOUNT,
+    STRANGER,
+    Records,
+    token_of,
+)
 
-NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+__all__ = [
+    "ACCOUNT", "ADA", "BEN", "CLEO", "CUSTOMER", "DAN", "EVE", "GUS", "IRA", "KIM", "LEE", "MERCHANT", "NOW", "PEOPLE",
+    "STRANGER", "STRANGE_ACCOUNT", "Desk", "Turn", "codes_of", "token_of",
+]  # fmt: skip
+
 STARTER = Path(__file__).resolve().parents[3] / "gates" / "bundles" / "starter"
-CUSTOMER, ACCOUNT = "cus_000000000001", "acc_000000000001"
-STRANGER, STRANGE_ACCOUNT = "cus_000000000002", "acc_000000000002"
-MERCHANT = "mrc_000000000001"
-ADA, BEN, CLEO, DAN = "opr_ada", "opr_ben", "opr_cleo", "opr_dan"
 TRACE = {
     "prompt_id": "refund@1", "prompt_sha256": "1" * 64, "masked_prompt_sha256": "2" * 64, "model": "none",
     "generated_by": "template",
 }  # fmt: skip
 
 
-def token_of(operator_id: str, tenant_id: str) -> str:
-    """Return the session token that the desk gave this operator."""
-    return f"tgs.{tenant_id}.{operator_id:x<43}"
+_KIND_OF_LETTER = {
+    "T": "transaction", "A": "account", "B": "beneficiary", "C": "card", "D": "dispute", "H": "hold", "K": "case", "X": "outside",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +71,12 @@ class Turn:
 
 
 @dataclass(slots=True)
-class Desk:
-    """Write records, turns and proposals; ask the gate."""
+class Desk(Records):
+    """Write turns and proposals; ask the gate, answer its reviews."""
 
-    tenant: Tenant
-    conn_as: ConnAs
     gate_pool: Pool
     executor_pool: Pool
-    now: datetime = NOW
     rules: Rules = field(default_factory=lambda: Rules(scorecard=load_scorecard()))
-    _connections: dict[tuple[str, str], Connection[Any]] = field(default_factory=dict)
-
-    def role(self, role: LoginRole) -> Connection[Any]:
-        """Return this tenant's connection of a role; the same one each time."""
-        key = (role, self.tenant.tenant_id)
-        if key not in self._connections:
-            self._connections[key] = self.conn_as(role, self.tenant)
-        return self._connections[key]
 
     @property
     def scope(self) -> GateScope:
@@ -81,19 +87,10 @@ class Desk:
         jobs = self.role("jobs")
         tenant_id = self.tenant.tenant_id
         jobs.execute("INSERT INTO core.tenants (tenant_id, name, created_at) VALUES (%s, 'T', %s)", [tenant_id, self.now])
-        for operator_id, roles in ((ADA, ["support"]), (BEN, ["support", "approver"]), (CLEO, ["approver"]), (DAN, ["approver"])):
+        for operator_id, roles in PEOPLE.items():
             self.add_operator(operator_id, roles)
         for customer_id, account_id in ((CUSTOMER, ACCOUNT), (STRANGER, STRANGE_ACCOUNT)):
-            jobs.execute(
-                "INSERT INTO core.customers (tenant_id, customer_id, name_token, country, language, segment, kyc_status,"
-                " opened_at) VALUES (%s, %s, 'tok_x', 'DE', 'en', 'retail', 'verified', %s)",
-                [tenant_id, customer_id, self.now - timedelta(days=900)],
-            )
-            jobs.execute(
-                "INSERT INTO core.accounts (tenant_id, account_id, customer_id, number_token, product, currency, status,"
-                " opened_at) VALUES (%s, %s, %s, 'tok_y', 'current', 'EUR', 'active', %s)",
-                [tenant_id, account_id, customer_id, self.now - timedelta(days=900)],
-            )
+            self.add_customer(customer_id, account_id)
         jobs.execute(
             "INSERT INTO core.merchants (tenant_id, merchant_id, name, category_code, country)"
             " VALUES (%s, %s, 'Cafe', '5812', 'DE')",
@@ -103,70 +100,52 @@ class Desk:
             install_bundle(connection, load_bundle_directory(STARTER), tenant_id=tenant_id, now=self.now, moved_by="test")
         return self
 
-    def add_operator(self, operator_id: str, roles: Sequence[str], *, limit_minor: int = 20_000) -> None:
-        """Write an operator with a refund limit in EUR, and a session."""
-        jobs, edge = self.role("jobs"), self.role("edge")
-        tenant_id = self.tenant.tenant_id
-        jobs.execute(
-            "INSERT INTO core.operators (tenant_id, operator_id, username, display_name, password_hash, roles)"
-            " VALUES (%s, %s, %s, 'N', 'x', %s)",
-            [tenant_id, operator_id, operator_id, list(roles)],
-        )
-        jobs.execute(
-            "INSERT INTO core.operator_limits (tenant_id, operator_id, action_kind, currency, limit_minor)"
-            " VALUES (%s, %s, 'refund', 'EUR', %s)",
-            [tenant_id, operator_id, limit_minor],
-        )
-        edge.execute(
-            "INSERT INTO core.sessions (tenant_id, session_id, operator_id, token_sha256, csrf_token, kind, created_at,"
-            " expires_at) VALUES (%s, %s, %s, %s, 'c', 'console', %s, %s)",
-            [
-                tenant_id, make_id("ses", self.now), operator_id,
-                hashlib.sha256(token_of(operator_id, tenant_id).encode()).digest(), self.now, self.now + timedelta(hours=30),
-            ],
-        )  # fmt: skip
+    def use_policy(self, **manifest: Any) -> PolicyBundle:
+        """Put the starter bundle in force with other values in its manifest: one administrator asks, another approves."""
+        content = load_bundle_directory(STARTER).content
+        bundle = load_bundle_content({"manifest": {**content["manifest"], **manifest}, "files": dict(content["files"])})
+        shelf, asks, approves = self.rules.shelf, *(token_of(one, self.tenant.tenant_id) for one in (KIM, LEE))
+        register_policy(self.scope, bundle, asks, now=self.now)
+        wanted = Activation(session_token=asks, sha256=bundle.sha256, target="champion", reason="the test asks for it")
+        change = request_activation(self.scope, shelf, wanted, now=self.now)
+        approve_activation(self.scope, shelf, change.change_id, approves, now=self.now)
+        return bundle
 
-    def add_charge(
+    def add_turn(
         self,
-        amount_minor: int = 1290,
+        transactions: Sequence[str] = (),
         *,
-        account_id: str = ACCOUNT,
-        minutes: int = 0,
-        kind: str = "card_payment",
-        status: str = "posted",
-        related: str | None = None,
-    ) -> str:
-        """Write a transaction of three days ago, `minutes` later."""
-        transaction_id = f"txn_{uuid4().hex[:12]}"
-        self.role("jobs").execute(
-            "INSERT INTO core.transactions (tenant_id, transaction_id, account_id, merchant_id, kind, status, amount_minor,"
-            " currency, descriptor, occurred_at, related_transaction_id)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, 'EUR', 'CAFE', %s, %s)",
-            [
-                self.tenant.tenant_id, transaction_id, account_id, MERCHANT, kind, status, amount_minor,
-                self.now - timedelta(days=3) + timedelta(minutes=minutes), related,
-            ],
-        )  # fmt: skip
-        return transaction_id
+        operator_id: str = ADA,
+        outside: Sequence[str] = (),
+        grants: Mapping[str, str] | None = None,
+        customer_id: str = CUSTOMER,
+    ) -> Turn:
+        """Open a conversation about the customer: T1… are granted, X1… are not. One operator's message.
 
-    def add_turn(self, transactions: Sequence[str], *, operator_id: str = ADA, outside: Sequence[str] = ()) -> Turn:
-        """Open a conversation about the customer: T1… are granted, X1… are not. One operator's message."""
+        `grants`: any other handle and its record, such as {"A1": ACCOUNT, "B1": beneficiary}; the letter is the kind.
+        """
         edge = self.role("edge")
         tenant_id, conversation_id = self.tenant.tenant_id, make_id("cnv", self.now)
         edge.execute(
             "INSERT INTO core.conversations (tenant_id, conversation_id, customer_id, operator_id, created_at)"
             " VALUES (%s, %s, %s, %s, %s)",
-            [tenant_id, conversation_id, CUSTOMER, operator_id, self.now],
+            [tenant_id, conversation_id, customer_id, operator_id, self.now],
         )
-        granted = [(f"T{number}", "transaction", ref, True) for number, ref in enumerate(transactions, 1)]
-        refused = [(f"X{number}", "outside", ref, False) for number, ref in enumerate(outside, 1)]
-        for handle, kind, ref, is_granted in granted + refused:
-            edge.execute(
-                "INSERT INTO core.grants (tenant_id, conversation_id, handle, kind, ref, origin, granted, created_at)"
-                " VALUES (%s, %s, %s, %s, %s, 'ledger', %s, %s)",
-                [tenant_id, conversation_id, handle, kind, ref, is_granted, self.now],
-            )
-        return Turn(conversation_id, self.add_message(conversation_id, operator_id=operator_id))
+        handles = {f"T{number}": ref for number, ref in enumerate(transactions, 1)}
+        handles |= {f"X{number}": ref for number, ref in enumerate(outside, 1)}
+        turn = Turn(conversation_id, self.add_message(conversation_id, operator_id=operator_id))
+        for handle, ref in (handles | dict(grants or {})).items():
+            self.add_grant(turn, handle, ref)
+        return turn
+
+    def add_grant(self, turn: Turn, handle: str, ref: str, *, origin: str = "ledger") -> None:
+        """Let a conversation name one more record; the handle's letter is the kind, X is a record outside."""
+        kind = _KIND_OF_LETTER[handle[0]]
+        self.role("edge").execute(
+            "INSERT INTO core.grants (tenant_id, conversation_id, handle, kind, ref, origin, granted, created_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            [self.tenant.tenant_id, turn.conversation_id, handle, kind, ref, origin, kind != "outside", self.now],
+        )
 
     def add_message(self, conversation_id: str, *, operator_id: str = ADA, at: datetime | None = None) -> str:
         """Write an operator's message."""
@@ -185,6 +164,11 @@ class Desk:
             "INSERT INTO core.mentions (tenant_id, message_id, ordinal, kind, value, origin) VALUES (%s, %s, %s, %s, %s, %s)",
             [self.tenant.tenant_id, turn.message_id, ordinal, kind, value, origin],
         )
+
+    def say(self, turn: Turn, *mentions: tuple[str, str], origin: str = "staff") -> None:
+        """Write several (kind, value) mentions of one author, in their order."""
+        for ordinal, (kind, value) in enumerate(mentions, 1):
+            self.add_mention(turn, value, kind=kind, origin=origin, ordinal=ordinal)
 
     def propose(self, turn: Turn, *, kind: str = "refund", arguments: Any = None, trace: Any = None, **overrides: Any) -> str:
         """Put a proposal into the inbox as the agents process does."""
@@ -207,6 +191,10 @@ class Desk:
     def decide_refund(self, turn: Turn, **overrides: Any) -> Decision:
         """Propose and ask."""
         return self.decide(self.propose(turn, **overrides))
+
+    def decide_act(self, turn: Turn, kind: str, *, reason_code: str = "other", **arguments: Any) -> Decision:
+        """Propose an act of any kind with exactly these arguments, and ask."""
+        return self.decide(self.propose(turn, kind=kind, arguments={**arguments, "reason_code": reason_code}))
 
     def execute(self, decision: Decision, *, now: datetime | None = None) -> Execution:
         """Execute as the money process does."""

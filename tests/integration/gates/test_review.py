@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from domain.decision import Decision, Outcome
-from gates.review import (
-    AlreadyAnswered,
-    NotAnApprover,
-    NotSignedIn,
-    OtherAction,
-    OwnProposal,
-    ReviewClosed,
-    StateChanged,
-    expire_reviews,
-)
+from gates.people import NotSignedIn
+from gates.review import expire_reviews
+from gates.review_errors import AlreadyAnswered, NotAnApprover, OtherAction, OwnProposal, ReviewClosed, StateChanged
 from ledger.results import ExecutionCode
 from storage.events import list_events_of
 from storage.idempotency import KeyReused
-from tests.integration.gates.desk import ACCOUNT, ADA, BEN, CLEO, DAN, NOW, Desk, Turn, codes_of
+from tests.integration.gates.desk import ACCOUNT, ADA, BEN, CLEO, DAN, NOW, STRANGER, Desk, Turn, codes_of
 
 Scene = tuple[Turn, Decision]
 
@@ -107,7 +101,34 @@ def _unverify(desk: Desk, _: Turn) -> None:
     desk.role("jobs").execute("UPDATE core.customers SET kyc_status = 'review'")
 
 
-@pytest.mark.parametrize("change", [_say_more, _block_account, _refund_part_elsewhere, _unverify])
+def _dispute(desk: Desk, turn: Turn) -> None:
+    (charge,) = (
+        desk.role("gate")
+        .execute("SELECT ref FROM core.grants WHERE conversation_id = %s AND handle = 'T1'", [turn.conversation_id])
+        .fetchall()
+    )
+    desk.add_dispute(charge[0])
+
+
+def _change_policy(desk: Desk, _: Turn) -> None:
+    desk.use_policy(version="next")
+
+
+def _dismiss_whoever_asked(desk: Desk, _: Turn) -> None:
+    desk.role("jobs").execute("UPDATE core.operators SET active = FALSE WHERE operator_id = %s", [ADA])
+
+
+def _take_his_limit(desk: Desk, _: Turn) -> None:
+    desk.role("jobs").execute("UPDATE core.operator_limits SET limit_minor = 1 WHERE operator_id = %s", [ADA])
+
+
+_CHANGES = [
+    _say_more, _block_account, _refund_part_elsewhere, _unverify, _dispute, _change_policy, _dismiss_whoever_asked,
+    _take_his_limit,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", _CHANGES)
 def test_an_approval_dies_when_the_state_changed(desk: Desk, waiting: Scene, change: Callable[[Desk, Turn], None]) -> None:
     turn, decision = waiting
     change(desk, turn)
@@ -118,7 +139,54 @@ def test_an_approval_dies_when_the_state_changed(desk: Desk, waiting: Scene, cha
     assert fresh.previous_decision_id == decision.decision_id
     assert fresh.approval_id is None
     assert fresh.outcome is not Outcome.ALLOW
-    assert desk.execute(fresh).code is ExecutionCode.OUTCOME_NOT_ALLOW
+    assert desk.execute(fresh).posting is None
+
+
+def _hit(desk: Desk, beneficiary_id: str) -> None:
+    desk.role("jobs").execute("UPDATE core.beneficiaries SET screening_state = 'hit' WHERE beneficiary_id = %s", [beneficiary_id])
+
+
+def _change_his_account(desk: Desk, beneficiary_id: str) -> None:
+    desk.role("jobs").execute(
+        "UPDATE core.beneficiaries SET account_number_token = 'tok_other' WHERE beneficiary_id = %s", [beneficiary_id]
+    )
+
+
+def _rename_him(desk: Desk, beneficiary_id: str) -> None:
+    desk.role("jobs").execute(
+        "UPDATE core.beneficiaries SET name_token = 'tok_other' WHERE beneficiary_id = %s", [beneficiary_id]
+    )
+
+
+def _give_to_another(desk: Desk, beneficiary_id: str) -> None:
+    desk.role("jobs").execute(
+        "UPDATE core.beneficiaries SET customer_id = %s WHERE beneficiary_id = %s", [STRANGER, beneficiary_id]
+    )
+
+
+def _move_the_balance(desk: Desk, _: str) -> None:
+    turn = desk.add_turn([desk.add_charge(), desk.add_charge(minutes=1)], operator_id=BEN)
+    assert desk.execute(desk.decide_refund(turn)).code is ExecutionCode.POSTED
+
+
+@pytest.mark.parametrize("change", [_hit, _change_his_account, _rename_him, _give_to_another, _move_the_balance])
+def test_an_approval_of_a_payment_dies_with_its_payee_and_its_balance(desk: Desk, change: Callable[[Desk, str], None]) -> None:
+    payee = desk.add_beneficiary(days=1)
+    turn = desk.add_turn(grants={"A1": ACCOUNT, "B1": payee})
+    desk.say(turn, ("handle", "B1"), ("amount", "50.00"))
+    payment: dict[str, Any] = {
+        "account": "A1",
+        "beneficiary": "B1",
+        "amount_minor": 5_000,
+        "currency": "EUR",
+        "reason_code": "bill",
+    }
+    waiting = desk.decide_act(turn, "payment", **payment)
+    assert (waiting.outcome, "new_beneficiary" in codes_of(waiting)) == (Outcome.REVIEW, True), codes_of(waiting)
+    change(desk, payee)
+    with pytest.raises(StateChanged):
+        desk.answer(waiting, CLEO)
+    assert desk.execute(desk.decide(waiting.proposal_id)).posting is None
 
 
 def test_time_alone_does_not_kill_an_approval(desk: Desk, waiting: Scene) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from psycopg import Connection
 
 from domain.canonical import digest_of
 from domain.decision import Decision, Outcome
@@ -185,7 +187,7 @@ def test_numbers_and_nesting_that_break_parsers_are_malformed(desk: Desk) -> Non
 
 
 def test_an_unlisted_kind_is_denied(desk: Desk) -> None:
-    decision = desk.decide_refund(desk.add_turn([desk.add_charge(), desk.add_charge(minutes=1)]), kind="payment")
+    decision = desk.decide_refund(desk.add_turn([desk.add_charge(), desk.add_charge(minutes=1)]), kind="unlisted")
     assert decision.outcome is Outcome.DENY
     assert "kind_unlisted" in codes_of(decision)
 
@@ -231,11 +233,9 @@ def test_unknown_proposals_other_tenants_and_a_missing_policy(desk: Desk, other_
     desk.tenant = mine
 
 
-def test_without_a_policy_in_force_nothing_is_decided(desk: Desk) -> None:
+def test_without_a_policy_in_force_nothing_is_decided(desk: Desk, admin_conn: Connection[Any]) -> None:
     proposal_id = desk.propose(desk.add_turn([desk.add_charge()]))
-    desk.rules.shelf._bundles.clear()
-    with unit_of_work(desk.gate_pool, desk.tenant.context("gate")) as connection:
-        connection.execute("UPDATE core.registry_aliases SET alias = 'parked' WHERE alias = 'production'")
+    admin_conn.execute("DELETE FROM core.registry_aliases WHERE tenant_id = %s", [desk.tenant.tenant_id])
     with pytest.raises(NoUsablePolicy):
         desk.decide(proposal_id)
     assert desk.role("gate").execute("SELECT COUNT(*) FROM gate.decisions").fetchone() == (0,)

@@ -66,6 +66,10 @@ def test_whole_demo_loads_once_and_fast(
         held = jobs.execute(f"SELECT count(*) FROM core.{kind}").fetchone()
         assert held == (len(dataset.records[kind]),), kind
 
+    states = dict(jobs.execute("SELECT beneficiary_id, screening_state FROM core.beneficiaries").fetchall())
+    assert {payee: state for payee, state in states.items() if state != "unknown"} == dataset.screening
+    assert set(states.values()) == {"clear", "review", "hit", "unknown"}
+
     again = load_demo(demo_deps, NOW + timedelta(days=3))
     assert again.already_loaded
     assert again.files == ()

@@ -36,7 +36,7 @@ class TableRights:
 TABLES = {
     "ledger.default_chart": TableRights("edge jobs auditor importer ledger_writer", has_tenant=False),
     "ledger.chart": TableRights("edge jobs auditor importer ledger_writer", "importer", "importer"),
-    "ledger.accounts": TableRights("jobs auditor ledger_writer", "ledger_writer", "ledger_writer", guarded=_REMOVAL),
+    "ledger.accounts": TableRights("jobs auditor gate_owner ledger_writer", "ledger_writer", "ledger_writer", guarded=_REMOVAL),
     "ledger.tails": TableRights(
         "jobs auditor ledger_writer", "ledger_writer", delete="ledger_writer", guarded=frozenset({"truncate"})
     ),
@@ -67,17 +67,26 @@ TABLES = {
         guarded=_CHANGE,
         columns={("gate", "insert"): None},
     ),
+    "gate.freezes": TableRights("gate executor edge auditor ledger_writer jobs"),
+    "gate.executed_acts": TableRights("gate executor jobs auditor ledger_writer"),
+    "gate.executed_hours": TableRights("gate auditor"),
     "gate.policy_bundles": TableRights("gate auditor", "gate", guarded=_CHANGE),
     "gate.reviews": TableRights(
         "gate auditor",
         "gate",
         "gate",
         guarded=frozenset({"truncate"}),
-        columns={("gate", "update"): frozenset({"state", "closed_at"})},
+        columns={
+            ("gate", "update"): frozenset({"state", "closed_at", "claimed_by", "claimed_at", "claimed_until", "escalated_at"})
+        },
     ),
     "gate.approvals": TableRights("gate auditor", "gate", guarded=_CHANGE),
     "gate.log_nodes": TableRights("gate auditor", "gate", guarded=_CHANGE),
-    "gate.checkpoints": TableRights("gate auditor", "gate", guarded=_CHANGE),
+    "gate.checkpoints": TableRights("gate auditor jobs", "gate", guarded=_CHANGE),
+    "gate.log_keys": TableRights("gate auditor", "gate", guarded=_CHANGE),
+    "gate.anchors": TableRights("gate auditor jobs", "gate jobs", guarded=_CHANGE),
+    "gate.shadow_decisions": TableRights("gate auditor", "gate", guarded=_CHANGE),
+    "gate.score_cards": TableRights("gate auditor", "gate", guarded=_CHANGE),
 }
 
 # Nobody writes through a view.
@@ -87,10 +96,12 @@ VIEWS = {
     "ledger.account_entries": _READERS,
     "ledger.entry_effects": "jobs auditor ledger_writer",
     "ledger.hold_lines": _READERS,
-    "ledger.transfer_events": _READERS,
+    "ledger.transfer_events": f"{_READERS} gate_owner",
     "ledger.transfer_lines": _READERS,
     "ledger.trial_balance": _READERS,
     "gate.consumptions": "gate executor jobs auditor ledger_owner ledger_writer core_owner",
+    "gate.review_outcomes": "gate auditor",
+    "gate.reviewer_pace": "gate auditor",
 }
 
 # Who may draw a number; nobody but the owner sets one.
@@ -101,7 +112,13 @@ DOORS = {
     "ledger.post_one": "executor",
     "ledger.post_many": "executor",
     "ledger.claim_writer": "executor",
-    "ledger.execute_refund": "executor",
+    "ledger.execute_decision": "executor",
+    "gate.freeze": "gate",
+    "gate.thaw": "gate",
+    "gate.is_frozen": "gate ledger_writer",
+    "gate.record_act": "ledger_writer",
+    "gate.fold_hours": "gate",
+    "gate.rebuild_features": "gate",
     "ledger.define_account": "importer",
     "ledger.close_account": "importer",
     "ledger.resume_account": "importer",
@@ -127,6 +144,9 @@ COMPUTING = {
     "ledger.digest_of_transfer": "gate gate_owner ledger_owner auditor",
     "gate.digest_of_flat": "gate ledger_writer auditor",
     "gate.digest_of_refund": "gate ledger_writer auditor",
+    "gate.digest_of_act": "gate ledger_writer auditor",
+    "gate.digest_of_decision": "gate ledger_writer auditor",
+    "gate.plan_act": "ledger_writer",
     "gate.uuid_of": "gate ledger_owner ledger_writer jobs auditor",
     "gate.plan_transfer": "gate ledger_owner ledger_writer jobs auditor",
 }
@@ -135,14 +155,15 @@ COMPUTING = {
 INNER = {
     "ledger_owner": "guard_entries prepare_partition refuse_account refuse_removal refuse_stranger",
     "ledger_writer": (
-        "admit answer_repetitions check_charge check_decision check_requests cover_chains derive_expiry_id"
+        "admit answer_repetitions check_beneficiary check_charge check_decision check_dispute check_holder check_records"
+        " check_requests cover_chains derive_expiry_id"
         " digest_requests explain_missing fail_chains find_chains find_covered find_repetitions find_second_places"
         " find_source_slots find_targets first_of hash_balances is_answered lock_account lock_accounts"
         " merge_answers open_account play_batch post_decision post_plain read_execution rebuild_beside"
         " record_execution require_shape result_codes swap_balances switch_account take_authorizations"
         " tell_of_account undo_side write_batch write_played write_targets write_units"
     ),
-    "gate_owner": "authorize refuse_authorization refuse_reopening supersede",
+    "gate_owner": "authorize freeze_lock hash_features refuse_authorization refuse_frozen refuse_reopening supersede",
 }
 
 # What no role that can log in may do, whatever it knows; each as SQLSTATE 42501. `{role}` is the role itself.

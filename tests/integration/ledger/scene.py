@@ -15,7 +15,7 @@ from domain.clock import render_time
 from domain.event import Event
 from domain.ids import make_id
 from domain.proposal import Action, ActionKind
-from ledger.posting import post_refund
+from ledger.posting import post_decision
 from ledger.results import Execution
 from ledger.transfer_digest import derive_transfer_id, digest_refund
 from storage.events import append_event
@@ -200,7 +200,7 @@ class Scene:
     def execute(self, decision_id: str, *, now: datetime = NOW, transfer_id: UUID | None = None) -> Execution:
         """Execute as role executor, in one transaction."""
         with self.executor.transaction():
-            return post_refund(self.executor, decision_id, transfer_id=transfer_id or derive_transfer_id(decision_id), now=now)
+            return post_decision(self.executor, decision_id, transfer_id=transfer_id or derive_transfer_id(decision_id), now=now)
 
     def make_event(self, event_type: str, subject: str, data: dict[str, Any], at: datetime, **attributes: Any) -> Event:
         """Make an event of the gate."""

@@ -99,7 +99,7 @@ def test_a_forged_context_opens_no_door(house: House, mallory: House, conn_as: C
         lambda: post_transfer(connection, make_request(), now=NOW),
         lambda: post_transfers(connection, [make_request()], now=NOW),
         lambda: claim_writer(connection, now=NOW),
-        lambda: connection.execute("SELECT ledger.execute_refund('dec_x', GEN_RANDOM_UUID(), NOW())"),
+        lambda: connection.execute("SELECT ledger.execute_decision('dec_x', GEN_RANDOM_UUID(), NOW())"),
         lambda: connection.execute("SELECT * FROM ledger.account_balances"),
         lambda: connection.execute("SELECT * FROM ledger.holds"),
     ):

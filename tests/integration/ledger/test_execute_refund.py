@@ -13,7 +13,7 @@ import pytest
 from domain.ids import InvalidId
 from gates.execution import execute_decision
 from ledger.balances import find_balances, list_trial_balance
-from ledger.posting import post_refund
+from ledger.posting import post_decision
 from ledger.results import Execution, ExecutionCode
 from ledger.transfer_digest import derive_transfer_id
 from storage.events import find_event
@@ -137,7 +137,7 @@ def _race(database: Database, scene: Scene, decision_ids: list[str]) -> list[Exe
         with psycopg.connect(database.dsn("executor")) as connection:
             connection.execute("SELECT SET_CONFIG('tellergate.context', %s, TRUE)", [scene.tenant.context("executor")])
             barrier.wait(timeout=10)
-            answers.append(post_refund(connection, decision_id, transfer_id=derive_transfer_id(decision_id), now=NOW))
+            answers.append(post_decision(connection, decision_id, transfer_id=derive_transfer_id(decision_id), now=NOW))
 
     threads = [threading.Thread(target=run, args=[decision_id]) for decision_id in decision_ids]
     for thread in threads:
@@ -176,7 +176,7 @@ def _run_while_another_holds(scene: Scene, held: str, act: Callable[[], object])
     waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = CURRENT_DATABASE() AND wait_event_type = 'Lock'"
     thread = threading.Thread(target=run)
     with scene.executor.transaction():
-        assert post_refund(scene.executor, held, transfer_id=derive_transfer_id(held), now=NOW).code is ExecutionCode.POSTED
+        assert post_decision(scene.executor, held, transfer_id=derive_transfer_id(held), now=NOW).code is ExecutionCode.POSTED
         thread.start()
         deadline = time.monotonic() + 10
         while scene.admin.execute(waiting).fetchone() == (0,):
@@ -191,6 +191,24 @@ def test_a_second_refund_of_a_charge_waits_for_the_first_and_counts_it(database:
     first, second = scene.decide(charge, 600).decision_id, scene.decide(charge, 600).decision_id
     answer = _run_while_another_holds(scene, first, lambda: _race(database, scene, [second])[0].code)
     assert answer is ExecutionCode.EXCEEDS_REFUNDABLE
+
+
+def test_two_refunds_of_a_charge_that_both_wait_for_its_account_are_counted_together(database: Database, scene: Scene) -> None:
+    """Neither has written yet: only the lock on the charge's row keeps the second from reading what the first will change."""
+    charge = scene.add_charge(1000)
+    assert scene.execute(scene.decide(charge, 1).decision_id).code is ExecutionCode.POSTED
+    decisions = [scene.decide(charge, 600).decision_id for _ in range(2)]
+    waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = CURRENT_DATABASE() AND wait_event_type = 'Lock'"
+    answers: list[Execution] = []
+    thread = threading.Thread(target=lambda: answers.extend(_race(database, scene, decisions)))
+    with psycopg.connect(database.admin_dsn()) as holder:
+        holder.execute("SELECT FROM ledger.accounts WHERE tenant_id = %s FOR UPDATE", [scene.tenant.tenant_id])
+        thread.start()
+        deadline = time.monotonic() + 10
+        while scene.admin.execute(waiting).fetchone() != (2,):
+            assert time.monotonic() < deadline
+    thread.join(timeout=30)
+    assert sorted(answer.code for answer in answers) == [ExecutionCode.EXCEEDS_REFUNDABLE, ExecutionCode.POSTED]
 
 
 def test_a_second_executor_waits_for_the_first_and_gets_its_answer(database: Database, scene: Scene) -> None:
@@ -232,7 +250,7 @@ def test_a_rollback_after_the_posting_takes_everything_back(scene: Scene) -> Non
     decision = scene.decide(scene.add_charge(4990))
     with scene.executor.transaction(force_rollback=True):
         transfer_id = derive_transfer_id(decision.decision_id)
-        assert post_refund(scene.executor, decision.decision_id, transfer_id=transfer_id, now=NOW).code is ExecutionCode.POSTED
+        assert post_decision(scene.executor, decision.decision_id, transfer_id=transfer_id, now=NOW).code is ExecutionCode.POSTED
     for table in ("ledger.transfer_lines", "gate.consumptions", "core.outbox", "ledger.refund_totals", "ledger.account_balances"):
         assert _read_one(scene, f"SELECT COUNT(*) FROM {table}") == (0,), table
     assert scene.execute(decision.decision_id).code is ExecutionCode.POSTED

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.ids import uuid_of
+from domain.ids import make_id, uuid_of
 from domain.transfer import TransferCode, TransferKind, TransferRequest, digest_transfer
 from ledger.results import Execution, ExecutionCode
 from ledger.transfer_digest import derive_transfer_id
@@ -23,6 +23,7 @@ _LADDER = [
     ExecutionCode.TRANSFER_ID_TAKEN,
     ExecutionCode.ACTION_NOT_EXECUTABLE,
     ExecutionCode.OUTCOME_NOT_ALLOW,
+    ExecutionCode.FROZEN,
     ExecutionCode.DECISION_SUPERSEDED,
     ExecutionCode.DECISION_EXPIRED,
     ExecutionCode.DIGEST_MISMATCH,
@@ -46,7 +47,7 @@ def _execute_with(scene: Scene, faults: set[ExecutionCode]) -> Execution:
     charge = _add_charge(scene, faults)
     overrides: dict[str, Any] = {}
     if ExecutionCode.ACTION_NOT_EXECUTABLE in faults:
-        overrides["kind"] = "goodwill_credit"
+        overrides["kind"] = "unlisted"
     if ExecutionCode.OUTCOME_NOT_ALLOW in faults:
         overrides["outcome"] = "review"
     if ExecutionCode.DIGEST_MISMATCH in faults:
@@ -61,6 +62,12 @@ def _execute_with(scene: Scene, faults: set[ExecutionCode]) -> Execution:
         scene.admin.execute("DELETE FROM gate.authorizations WHERE transfer_id = %s", [transfer_id])
     now = NOW + timedelta(seconds=60 if ExecutionCode.DECISION_EXPIRED in faults else 59)
     taken = _taken_transfer_id(scene) if ExecutionCode.TRANSFER_ID_TAKEN in faults else None
+    if ExecutionCode.FROZEN in faults:
+        scene.admin.execute(
+            "INSERT INTO gate.freezes (tenant_id, freeze_id, scope, frozen_by, frozen_at, reason)"
+            " VALUES (%s, %s, 'tenant', 'opr_kim', %s, 'x')",
+            [scene.tenant.tenant_id, make_id("frz", NOW), NOW],
+        )
     return scene.execute(decision.decision_id, now=now, transfer_id=taken)
 
 
@@ -150,6 +157,14 @@ def test_the_ladder_is_the_written_order() -> None:
         ExecutionCode.DECISION_CONSUMED,
         ExecutionCode.DECISION_NOT_YET_VALID,
         ExecutionCode.POSTED,
+        # Of other acts than a refund: tests/integration/gates/test_acts.py.
+        ExecutionCode.HOLD_NOT_OPEN,
+        ExecutionCode.ACCOUNT_NOT_FOUND,
+        ExecutionCode.EXCEEDS_DISPUTE,
+        ExecutionCode.BENEFICIARY_NOT_FOUND,
+        ExecutionCode.BENEFICIARY_MISMATCH,
+        ExecutionCode.HELD,
+        ExecutionCode.EXECUTED,
     }
     assert [code for code in ExecutionCode if code not in beside] == _LADDER
 

@@ -14,7 +14,7 @@ from psycopg import Connection
 from psycopg.types.json import Jsonb
 
 from domain.ids import uuid_of
-from ledger.posting import post_refund
+from ledger.posting import post_decision
 from ledger.results import ExecutionCode
 from ledger.transfer_digest import derive_transfer_id
 from storage.roles import LOGIN_ROLES, LoginRole
@@ -82,7 +82,7 @@ def test_no_login_role_changes_a_money_table(posted: Scene, role: LoginRole, tab
 def test_only_the_executor_may_execute(scene: Scene, role: LoginRole) -> None:
     allowed = scene.decide(scene.add_charge())
     with pytest.raises(Refused):
-        post_refund(
+        post_decision(
             scene.conn_as(role, scene.tenant), allowed.decision_id, transfer_id=derive_transfer_id(allowed.decision_id), now=NOW
         )
 
@@ -184,20 +184,20 @@ def test_row_security_is_forced_on_every_table(scene: Scene, table: str) -> None
 def test_without_a_context_or_with_anothers_nothing_is_executed(scene: Scene, other_tenant: Tenant, conn_as: ConnAs) -> None:
     allowed = scene.decide(scene.add_charge())
     with pytest.raises(Refused, match="tenant context: missing"):
-        post_refund(conn_as("executor"), allowed.decision_id, transfer_id=derive_transfer_id(allowed.decision_id), now=NOW)
-    other = post_refund(
+        post_decision(conn_as("executor"), allowed.decision_id, transfer_id=derive_transfer_id(allowed.decision_id), now=NOW)
+    other = post_decision(
         conn_as("executor", other_tenant), allowed.decision_id, transfer_id=derive_transfer_id(allowed.decision_id), now=NOW
     )
     assert other.code is ExecutionCode.DECISION_NOT_FOUND
     stolen = conn_as("executor")
     stolen.execute("SELECT SET_CONFIG('tellergate.context', %s, FALSE)", [scene.tenant.context("gate")])
     with pytest.raises(Refused, match="made for another role"):
-        post_refund(stolen, allowed.decision_id, transfer_id=derive_transfer_id(allowed.decision_id), now=NOW)
+        post_decision(stolen, allowed.decision_id, transfer_id=derive_transfer_id(allowed.decision_id), now=NOW)
     expired = conn_as("executor")
     context = scene.tenant.context("executor", lifetime=timedelta(seconds=-1))
     expired.execute("SELECT SET_CONFIG('tellergate.context', %s, FALSE)", [context])
     with pytest.raises(Refused, match="expired"):
-        post_refund(expired, allowed.decision_id, transfer_id=derive_transfer_id(allowed.decision_id), now=NOW)
+        post_decision(expired, allowed.decision_id, transfer_id=derive_transfer_id(allowed.decision_id), now=NOW)
 
 
 def test_the_views_show_one_tenant_only(posted: Scene, other_tenant: Tenant) -> None:
@@ -232,7 +232,7 @@ def test_a_decision_that_was_edited_behind_the_gates_back_is_not_executed(scene:
         admin.execute("SET LOCAL SESSION AUTHORIZATION executor")
         admin.execute("SELECT SET_CONFIG('tellergate.context', %s, TRUE)", [context])
         assert (
-            post_refund(admin, allowed.decision_id, transfer_id=derive_transfer_id(allowed.decision_id), now=NOW).code
+            post_decision(admin, allowed.decision_id, transfer_id=derive_transfer_id(allowed.decision_id), now=NOW).code
             is ExecutionCode.DIGEST_MISMATCH
         )
     assert scene.execute(allowed.decision_id).code is ExecutionCode.POSTED
@@ -247,7 +247,7 @@ def test_the_servers_clock_ends_a_decision_whatever_the_caller_says(scene: Scene
         admin.execute("SET LOCAL SESSION AUTHORIZATION executor")
         admin.execute("SELECT SET_CONFIG('tellergate.context', %s, TRUE)", [context])
         assert (
-            post_refund(admin, allowed.decision_id, transfer_id=derive_transfer_id(allowed.decision_id), now=NOW).code
+            post_decision(admin, allowed.decision_id, transfer_id=derive_transfer_id(allowed.decision_id), now=NOW).code
             is ExecutionCode.DECISION_EXPIRED
         )
     with pytest.raises(Refused):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
+
+from psycopg import Connection
 
 from serving.money.background import Background, Round
 from serving.money.service import MoneyService
@@ -66,16 +69,15 @@ def test_reviews_end_in_deny(process: Process) -> None:
     assert [reason["code"] for reason in closed["decision"]["reasons"]] == ["review_expired"]
 
 
-def test_a_fault_is_shown_stops_nothing_else_and_goes_away(process: Process) -> None:
+def test_a_fault_is_shown_stops_nothing_else_and_goes_away(process: Process, admin_conn: Connection[Any]) -> None:
     background = _background(process)
     background.install_policies()
-    admin = process.desk.role("gate")
     proposal_id = _propose(process.desk)
     process.clock.shift = timedelta(seconds=5)
-    admin.execute("UPDATE core.registry_aliases SET alias = 'parked' WHERE alias = 'production'")
+    _take_policy_away(process, admin_conn)
     background.sweep()
     assert background.faults == {"no_usable_policy"}
-    admin.execute("UPDATE core.registry_aliases SET alias = 'production' WHERE alias = 'parked'")
+    _background(process).install_policies()
     background.sweep()
     assert background.faults == frozenset()
     assert process.get(f"/v1/proposals/{proposal_id}").json()["decision"]["outcome"] == "allow"
@@ -89,14 +91,21 @@ def test_a_crash_in_one_act_is_kept_from_the_others() -> None:
     assert (round_.faults, done) == ({"a": "internal_error"}, ["b"])
 
 
-def test_the_starter_policy_comes_into_force_and_stays_what_people_chose(process: Process) -> None:
+def test_the_starter_policy_comes_into_force_once(process: Process, admin_conn: Connection[Any]) -> None:
     gate = process.desk.role("gate")
-    gate.execute("UPDATE core.registry_aliases SET moved_by = 'kim'")
+    aliases = "SELECT alias, version, moved_at FROM core.registry_aliases WHERE kind = 'policy'"
     background = _background(process)
     background.install_policies()
-    assert gate.execute("SELECT moved_by FROM core.registry_aliases WHERE kind = 'policy'").fetchall() == [("kim",)]
-    gate.execute("UPDATE core.registry_aliases SET alias = 'parked' WHERE alias = 'production'")
-    background.install_policies()
-    assert gate.execute("SELECT alias FROM core.registry_aliases WHERE kind = 'policy'").fetchall() == [("parked",)]
+    in_force = gate.execute(aliases).fetchall()
+    assert [row[0] for row in in_force] == ["production"]
     _background(process).install_policies()
-    assert ("production",) in gate.execute("SELECT alias FROM core.registry_aliases WHERE kind = 'policy'").fetchall()
+    assert gate.execute(aliases).fetchall() == in_force
+    _take_policy_away(process, admin_conn)
+    background.install_policies()
+    assert gate.execute(aliases).fetchall() == []
+    _background(process).install_policies()
+    assert [row[0] for row in gate.execute(aliases).fetchall()] == ["production"]
+
+
+def _take_policy_away(process: Process, admin_conn: Connection[Any]) -> None:
+    admin_conn.execute("DELETE FROM core.registry_aliases WHERE tenant_id = %s", [process.desk.tenant.tenant_id])

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from domain.receipt import Receipt
 from gates.reasons import plain_reason
 from serving.money.app import create_money_app
 from tests.conftest import Tenant
+from tests.integration.edge.served import Served
 from tests.integration.gates.desk import ADA, CLEO, DAN, STRANGE_ACCOUNT, token_of
 from tests.integration.money.conftest import TOKEN, Process
 
@@ -158,7 +157,7 @@ def test_without_the_token_nothing_is_said(process: Process, header: str | None)
         ("POST", f"/v1/proposals/prp_{UNKNOWN}/decide", {"json": {"tenant_id": 7}}, 422, "invalid_request"),
         ("POST", f"/v1/proposals/prp_{UNKNOWN}/decide", {"content": b"\xff\x00{"}, 422, "invalid_request"),
         ("POST", f"/v1/proposals/prp_{UNKNOWN}/decide", {"content": b"[" * 60_000}, 422, "invalid_request"),
-        ("POST", f"/v1/proposals/prp_{UNKNOWN}/decide", {"content": b"x" * 65_537}, 413, "body_too_large"),
+        ("POST", f"/v1/proposals/prp_{UNKNOWN}/decide", {"content": b"x" * 524_289}, 413, "body_too_large"),
         ("GET", f"/v1/decisions/dec_{UNKNOWN}", {"params": {"tenant_id": "demo"}}, 404, "not_found"),
         ("GET", f"/v1/decisions/prp_{UNKNOWN}", {"params": {"tenant_id": "demo"}}, 422, "invalid_id"),
         ("GET", f"/v1/decisions/dec_{UNKNOWN}", {}, 422, "invalid_request"),
@@ -197,18 +196,14 @@ def test_the_database_down_is_503_and_changes_nothing(process: Process) -> None:
 
 def test_it_works_over_its_unix_socket(process: Process, own_folder: Path) -> None:
     path = own_folder / "money.sock"
-    server = uvicorn.Server(uvicorn.Config(create_money_app(process.deps), uds=str(path), log_level="critical"))
-    thread = Thread(target=server.run)
-    thread.start()
-    transport = httpx.HTTPTransport(uds=str(path), retries=20)
+    server = Served(create_money_app(process.deps), uds=path)
+    transport = httpx.HTTPTransport(uds=str(path))
     with httpx.Client(transport=transport, base_url="http://money", headers={"Authorization": f"Bearer {TOKEN}"}) as client:
         body = {"tenant_id": process.desk.tenant.tenant_id}
         view = client.post(f"/v1/proposals/{_duplicate(process)}/decide", json=body)
         assert view.json()["posting"]["amount_minor"] == 1290
         assert client.get("/v1/reviews", params=body, headers={"Authorization": "Bearer no"}).status_code == 403
-    server.should_exit = True
-    thread.join(timeout=20)
-    assert not thread.is_alive()
+    server.stop()
 
 
 def test_receipts_come_when_the_log_has_them(process: Process) -> None:

@@ -44,7 +44,7 @@ FAULTS = (
     Fault("reversals_without_a_lock", CONCURRENCY, "write_batch", "PERFORM pg_advisory_xact_lock(", "PERFORM ABS("),
     Fault("charge_without_a_lock", REFUNDS, "check_charge", " FOR NO KEY UPDATE", ""),
     Fault(
-        "decision_without_a_lock", REFUNDS, "execute_refund", "v_decision.transfer_id FOR UPDATE", "v_decision.transfer_id",
+        "decision_without_a_lock", REFUNDS, "execute_decision", "v_decision.transfer_id FOR UPDATE", "v_decision.transfer_id",
     ),
     # Ids
     Fault("id_check_gone", PAIRS, "explain_missing", "WHEN stored.transfer_id IS NOT NULL THEN", "WHEN FALSE THEN"),
@@ -116,14 +116,14 @@ FAULTS = (
         "single_tail_forgotten", PAIRS, _PLAIN,
         "INSERT INTO ledger.tails VALUES (p_tenant_id, v_debit, p_amount_minor, 0, 0, 0, 1);", "NULL;",
     ),
-    Fault("batch_tail_forgotten", PAIRS, _WRITE, "flags & 16 <> 0 AND entries <> 0", "FALSE"),
+    Fault("batch_tail_forgotten", PAIRS, _WRITE, "CONTINUE WHEN v_flags[i] & 16 = 0 OR v_versions[i] = 0;", "CONTINUE;"),
     Fault("single_version_stands_still", PAIRS, _PLAIN, "version = version + 1", "version = version"),
     Fault("batch_version_stands_still", PAIRS, _PLAY, "b := ver[d] + 1;", "b := ver[d];"),
     Fault(
         "single_without_its_event", PAIRS, _PLAIN,
         "INSERT INTO core.events_unsequenced (tenant_id, event_id) VALUES (p_tenant_id, p_transfer_id);", "",
     ),
-    Fault("batch_without_its_events", PAIRS, _WRITE, "WHERE result = 29 ORDER BY place", _GONE),
+    Fault("batch_without_its_events", PAIRS, _WRITE, "AS made WHERE result = 29;", "AS made WHERE FALSE;"),
     Fault("batch_stores_what_it_refused", PAIRS, _WRITE, "result = 29;", "result >= 16;"),
     # Walls
     Fault(

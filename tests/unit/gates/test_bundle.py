@@ -80,7 +80,7 @@ def _replace(name: str, old: str, new: str) -> Callable[[Path], None]:
         (_replace("restrictions.cedar", '@outcome("hold")', '@outcome("allow")'), "expected hold or review"),
         (_replace("restrictions.cedar", "forbid (", "permit ("), "no such effect"),
         (_replace("restrictions.cedar", '@approvals("1")', '@approvals("-1")'), "@approvals"),
-        (_replace("restrictions.cedar", "principal, action", "principal == ?principal, action"), "templates"),
+        (_replace("restrictions.cedar", "  principal,", "  principal == ?principal,"), "templates"),
         (_replace("schema.cedarschema", "entity Tenant;", "entity Tenant"), "does not parse"),
         (_replace("bundle.json", '"review_lifetime_s": 86400', '"review_lifetime_s": "1"'), "review_lifetime_s"),
         (_replace("bundle.json", '"format"', '"extra": 1, "format"'), "extra"),
@@ -140,6 +140,7 @@ def test_an_engine_that_fails_never_allows(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_every_code_has_a_sentence() -> None:
     by_code = {"no_permit", "could_not_decide", "malformed_proposal", "review_refused", "review_expired", "allow_expired"}
+    by_code |= {"frozen", "hold_expired", "hold_released", "review_flood", "review_budget_spent"}
     assert set(SENTENCES) == load_bundle_directory(STARTER).reason_codes() | by_code
     assert all(plain_reason(code).endswith(".") for code in SENTENCES)
     with pytest.raises(UnknownReason):

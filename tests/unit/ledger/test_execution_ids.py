@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from typing import Any
+from uuid import UUID
+
 import pytest
 
 from domain.ids import InvalidId
 from domain.proposal import Action, ActionKind
-from ledger.transfer_digest import derive_transfer_id, digest_refund
+from ledger.transfer_digest import derive_transfer_id, digest_act, digest_refund
 
 _ACTION = Action(
     tenant_id="demo",
@@ -46,3 +50,15 @@ def test_the_digest_is_over_what_moves() -> None:
         assert digest_refund(_ACTION.model_copy(update={name: value}), decision_id) != known, name
     assert digest_refund(_ACTION, "dec_" + "d" * 32) != known
     assert digest_refund(_ACTION.model_copy(update={"account_id": None}), decision_id) is None
+
+
+def test_the_digest_of_an_act_has_one_known_value_and_every_part_counts() -> None:
+    parts: dict[str, Any] = {
+        "tenant_id": "demo", "decision_id": "dec_" + "c" * 32, "action_digest": "d" * 64, "kind": "post",
+        "target_id": UUID(int=7),
+    }  # fmt: skip
+    text = f"act|demo|dec_{'c' * 32}|{'d' * 64}|post|00000000-0000-0000-0000-000000000007"
+    assert digest_act(**parts) == hashlib.sha256(text.encode()).digest()
+    others = {"tenant_id": "x", "decision_id": "dec_" + "e" * 32, "action_digest": "f" * 64, "kind": "void", "target_id": None}
+    digests = {digest_act(**{**parts, name: value}) for name, value in others.items()}
+    assert len(digests | {digest_act(**parts)}) == len(others) + 1

@@ -20,6 +20,12 @@ def test_blocks_come_back_without_name_comment_and_semicolon(tmp_path: Path) -> 
     assert "find_z" not in queries
 
 
+def test_indentation_goes(tmp_path: Path) -> None:
+    path = tmp_path / "x.sql"
+    path.write_text("-- name: find_x\n-- Why.\nSELECT\n    one,\n    two\nFROM twos;\n")
+    assert load_queries(path)["find_x"] == "SELECT\none,\ntwo\nFROM twos"
+
+
 def test_a_folder_is_one_mapping(tmp_path: Path) -> None:
     (tmp_path / "a.sql").write_text(GOOD)
     (tmp_path / "b.sql").write_text("-- name: find_b\n-- Why.\nSELECT 2\n")

@@ -1,4 +1,4 @@
-"""Which amounts, handles and tokens does a message hold, and whose words are they? Pure."""
+"""Which amounts, handles and tokens does a text hold, and whose words are they? Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _AMOUNT = re.compile(
     rf"(?<![\w.,])(?:(?P<before>{_CODE}|{_SYMBOL})\s?)?(?P<number>{_NUMBER})(?:\s?(?P<after>{_CODE}|{_SYMBOL}))?(?![\w])(?![.,][0-9])",
     re.IGNORECASE,
 )
-_HANDLE = re.compile(r"(?<![A-Za-z0-9_])(?:[TACBX][0-9]{1,4})(?![A-Za-z0-9_])")
+_HANDLE = re.compile(r"(?<![A-Za-z0-9_])(?:[TACBXDHK][0-9]{1,4})(?![A-Za-z0-9_])")
 _CUSTOMER_SAYS = re.compile(r"\bcustomer\s+(?:says|said|writes|wrote|asks|asked|claims|claimed)\b[^\n]*", re.IGNORECASE)
 _QUOTED_LINE = re.compile(r"^[ \t]*>[^\n]*", re.MULTILINE)
 _QUOTATION = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”|„[^“”\n]*[“”]|«[^»\n]*»")
@@ -28,22 +28,23 @@ _QUOTATION = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”|„[^“”\n]*[“”]|�
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """Hold one value found in a message. An amount is `EUR 12.90`, or `12.90` where no currency stands beside it."""
+    """Hold one value found in a text. An amount is `EUR 12.90`, or `12.90` where no currency stands beside it."""
 
     kind: MentionKind
     value: str
     origin: Origin
 
 
-def find_mentions(masked_text: str, tokens: Iterable[str]) -> tuple[Mention, ...]:
+def find_mentions(masked_text: str, tokens: Iterable[str], *, words_of: Origin = Origin.STAFF) -> tuple[Mention, ...]:
     """Find what a later proposal may be traced to, once each, at most MAX_MENTIONS.
 
-    A value that stands both in the operator's and in the customer's words counts as the operator's.
+    What an operator quotes is the customer's; a value that stands in both their words counts as the operator's. A text of anyone
+    else is his in whole.
     """
-    quoted = tuple(customer_spans(masked_text))
+    quoted = tuple(customer_spans(masked_text)) if words_of is Origin.STAFF else ()
     best: dict[tuple[MentionKind, str], Origin] = {}
     for kind, value, start in _candidates(masked_text, tokens):
-        origin = Origin.CUSTOMER_TEXT if any(low <= start < high for low, high in quoted) else Origin.STAFF
+        origin = Origin.CUSTOMER_TEXT if any(low <= start < high for low, high in quoted) else words_of
         if best.get((kind, value)) is not Origin.STAFF:
             best[kind, value] = origin
     return tuple(Mention(kind, value, origin) for (kind, value), origin in list(best.items())[:MAX_MENTIONS])
@@ -59,9 +60,8 @@ def _candidates(text: str, tokens: Iterable[str]) -> Iterator[tuple[MentionKind,
         for value in values:
             yield "amount", value, match.start()
     for token in tokens:
-        start = text.find(token)
-        if start >= 0:
-            yield "token", token, start
+        for match in re.finditer(re.escape(token), text):
+            yield "token", token, match.start()
 
 
 def read_decimals(number: str) -> tuple[str, ...]:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.mentions import MAX_MENTIONS, find_mentions
 from domain.money import EXPONENTS, Money, parse_decimal, render_money
 from domain.origin import Origin
-from serving.edge.mentions import MAX_MENTIONS, find_mentions
 
 
 def _found(text: str) -> dict[tuple[str, str], Origin]:
