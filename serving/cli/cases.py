@@ -9,7 +9,7 @@ import typer
 from domain.errors import TellergateError
 from domain.ids import require_id
 from serving.cli.output import fail, print_json, print_line
-from serving.cli.reconcile import AsUser, Json, ask_as, print_case
+from serving.cli.reconcile import AsUser, Json, ask_as, print_case, print_cases
 from serving.settings import read_settings
 
 cases_app = typer.Typer(name="cases", help="Open questions that wait for a person.", no_args_is_help=True)
@@ -31,12 +31,7 @@ def list_cases(
     if as_json:
         print_json(answer)
         return
-    for row in answer["items"]:
-        print_case(row)
-    if answer["next_after"]:
-        print_line(f"more: --after {answer['next_after']}")
-    if not answer["items"]:
-        print_line("no case")
+    print_cases(answer, otherwise="no case")
 
 
 @cases_app.command("show")

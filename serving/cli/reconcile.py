@@ -130,12 +130,7 @@ def list_breaks(
     if as_json:
         print_json(answer)
         return
-    for row in answer["items"]:
-        print_case(row)
-    if answer["next_after"]:
-        print_line(f"more: --after {answer['next_after']}")
-    if not answer["items"]:
-        print_line("no open break")
+    print_cases(answer, otherwise="no open break")
 
 
 @reconcile_app.command("map")
@@ -229,6 +224,16 @@ def print_quarantined(report: Mapping[str, Any]) -> None:
     unnamed = report["quarantined_lines"] - len(report["quarantined"])
     if unnamed > 0:
         print_line(f"  and {unnamed} more; all of them are in quarantine")
+
+
+def print_cases(answer: Mapping[str, Any], *, otherwise: str) -> None:
+    """Print a page of cases and how to get the next one; `otherwise` when there is none."""
+    for row in answer["items"]:
+        print_case(row)
+    if answer["next_after"]:
+        print_line(f"more: --after {answer['next_after']}")
+    if not answer["items"]:
+        print_line(otherwise)
 
 
 def print_case(row: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
--- Execution: what the database checks before, and writes with, the posting of an allowed refund.
+-- Execution: what an executed decision answers, its accounts, and the charge that a refund gives back. The acts are in 0031.
 
 SET LOCAL ROLE ledger_writer;
 
@@ -8,8 +8,8 @@ SET LOCAL ROLE ledger_writer;
 --   decision_not_found       unknown, or another tenant's
 --   decision_consumed        posted before, and asked for under another transfer id
 --   transfer_id_taken        the id belongs to another decision's transfer
---   action_not_executable    another kind of action than a refund
---   outcome_not_allow        review, hold or deny
+--   action_not_executable    no kind that can be carried out
+--   outcome_not_allow        review, deny, or a hold that carries nothing out
 --   decision_superseded      a later decision of the proposal exists
 --   decision_not_yet_valid   p_now is before decided_at
 --   decision_expired         p_now is not before expires_at, or the server saw its lifetime pass
@@ -64,42 +64,6 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION ledger.check_decision(p_decision gate.decisions, p_transfer_id UUID, p_now TIMESTAMPTZ) RETURNS TEXT
-LANGUAGE plpgsql
-AS $$
-BEGIN
-    IF EXISTS (SELECT FROM ledger.transfers WHERE tenant_id = p_decision.tenant_id AND transfer_id = p_decision.transfer_id) THEN
-        RETURN CASE WHEN p_decision.transfer_id = p_transfer_id THEN 'already_posted' ELSE 'decision_consumed' END;
-    END IF;
-    IF EXISTS (SELECT FROM ledger.transfers WHERE tenant_id = p_decision.tenant_id AND transfer_id = p_transfer_id) THEN
-        RETURN 'transfer_id_taken';
-    END IF;
-    IF p_decision.action_kind <> 'refund' THEN RETURN 'action_not_executable'; END IF;
-    IF p_decision.outcome <> 'allow' THEN RETURN 'outcome_not_allow'; END IF;
-    IF EXISTS (
-        SELECT FROM gate.decisions
-        WHERE tenant_id = p_decision.tenant_id AND previous_decision_id = p_decision.decision_id
-    ) THEN
-        RETURN 'decision_superseded';
-    END IF;
-    IF p_now < p_decision.decided_at THEN RETURN 'decision_not_yet_valid'; END IF;
-    -- The server's clock measures the lifetime too: a caller's `p_now` can shorten it, not stretch it.
-    IF p_now >= p_decision.expires_at
-        OR CLOCK_TIMESTAMP() - p_decision.recorded_at >= p_decision.expires_at - p_decision.decided_at THEN
-        RETURN 'decision_expired';
-    END IF;
-    IF p_decision.transfer_id <> p_transfer_id
-        OR p_decision.action_digest IS DISTINCT FROM gate.digest_of_flat(p_decision.action)
-        OR p_decision.transfer_digest IS DISTINCT FROM gate.digest_of_refund(
-            p_decision.tenant_id, p_decision.decision_id, p_decision.transaction_id, p_decision.account_id,
-            p_decision.amount_minor, p_decision.currency
-        ) THEN
-        RETURN 'digest_mismatch';
-    END IF;
-    RETURN NULL;
-END
-$$;
-
 -- Lock the charge's row and say why the refund does not fit it, or NULL. The lock is held until the transaction ends.
 CREATE FUNCTION ledger.check_charge(p_decision gate.decisions) RETURNS TEXT
 LANGUAGE plpgsql
@@ -147,85 +111,5 @@ AS $$
     INNER JOIN ledger.accounts AS credits ON credits.tenant_id = transfers.tenant_id AND credits.account = transfers.credit_account
     WHERE transfers.tenant_id = p_decision.tenant_id AND transfers.transfer_id = p_decision.transfer_id
 $$;
-
--- Post under the decision's own authorization, which the row of the decision made when it was written.
-CREATE FUNCTION ledger.post_decision(p_decision gate.decisions, p_now TIMESTAMPTZ) RETURNS TEXT
-LANGUAGE plpgsql
-AS $$
-DECLARE
-    v_plan RECORD;
-    v_result ledger.transfer_result;
-BEGIN
-    SELECT * INTO STRICT v_plan FROM gate.plan_transfer(p_decision.action_kind, p_decision.account_id, p_decision.currency);
-    PERFORM ledger.open_account(p_decision.tenant_id, v_plan.debit, p_decision.currency, p_now);
-    PERFORM ledger.open_account(p_decision.tenant_id, v_plan.credit, p_decision.currency, p_now);
-    v_result := ledger.post_plain(
-        p_decision.tenant_id, p_decision.transfer_id, v_plan.debit, v_plan.credit, p_decision.amount_minor, p_decision.currency,
-        v_plan.code, p_now, p_now
-    );
-    IF v_result.code IS NULL THEN
-        v_result := ledger.first_of(ledger.write_batch(p_decision.tenant_id, ROW(
-            ARRAY[p_decision.transfer_id], ARRAY[1::SMALLINT], ARRAY[1], ARRAY[2], ARRAY[p_decision.amount_minor], ARRAY[v_plan.code],
-            ARRAY[p_now], ARRAY[NULL::UUID], ARRAY[NULL::TIMESTAMPTZ], ARRAY[0::SMALLINT], ARRAY[v_plan.debit, v_plan.credit],
-            ARRAY[p_decision.currency, p_decision.currency]
-        )::ledger.request_batch, p_now, FALSE));
-    END IF;
-    RETURN CASE v_result.code WHEN 'accepted' THEN 'posted' ELSE v_result.code END;
-END
-$$;
-
--- What happens beside the posting, in its transaction: the charge's total and the instruction to the bank.
-CREATE FUNCTION ledger.record_execution(p_decision gate.decisions, p_execution ledger.execution, p_now TIMESTAMPTZ) RETURNS VOID
-LANGUAGE plpgsql
-AS $$
-BEGIN
-    UPDATE ledger.refund_totals SET refunded_minor = refunded_minor + p_decision.amount_minor
-    WHERE tenant_id = p_decision.tenant_id AND transaction_id = p_decision.transaction_id;
-    INSERT INTO core.outbox (tenant_id, instruction_id, kind, reference, payload, created_at, changed_at)
-    VALUES (
-        p_decision.tenant_id, p_execution.transfer_id, p_decision.action_kind, p_decision.decision_id,
-        JSONB_BUILD_OBJECT(
-            'transfer_id', 'tfr_' || REPLACE(p_execution.transfer_id::TEXT, '-', ''), 'decision_id', p_decision.decision_id,
-            'proposal_id', p_decision.proposal_id, 'transaction_id', p_decision.transaction_id, 'account_id', p_decision.account_id,
-            'amount_minor', p_execution.amount_minor, 'currency', p_execution.currency, 'debit', p_execution.debit,
-            'credit', p_execution.credit
-        ), p_now, p_now
-    );
-END
-$$;
-
--- The way of a decided refund into the ledger. Repeats give the same answer; everything happens in the caller's transaction.
-CREATE FUNCTION ledger.execute_refund(p_decision_id TEXT, p_transfer_id UUID, p_now TIMESTAMPTZ) RETURNS ledger.execution
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    v_tenant_id TEXT := core.current_tenant();
-    v_decision gate.decisions;
-    v_code TEXT := 'decision_not_found';
-    v_execution ledger.execution;
-BEGIN
-    IF p_decision_id IS NULL OR p_transfer_id IS NULL OR p_now IS NULL THEN
-        RAISE EXCEPTION 'execute_refund: an argument is null' USING ERRCODE = '22004';
-    END IF;
-    PERFORM set_config('tellergate.tenant', v_tenant_id, TRUE);
-    SELECT * INTO v_decision FROM gate.decisions WHERE tenant_id = v_tenant_id AND decision_id = p_decision_id;
-    IF FOUND THEN
-        -- The second of two callers waits here and then finds the first one's transfer.
-        PERFORM FROM gate.authorizations WHERE tenant_id = v_tenant_id AND transfer_id = v_decision.transfer_id FOR UPDATE;
-        v_code := COALESCE(ledger.check_decision(v_decision, p_transfer_id, p_now), ledger.check_charge(v_decision));
-    END IF;
-    IF v_code IS NULL THEN v_code := ledger.post_decision(v_decision, p_now); END IF;
-    IF v_code NOT IN ('posted', 'already_posted') THEN
-        v_execution.result_code := v_code;
-        v_execution.decision_id := p_decision_id;
-        RETURN v_execution;
-    END IF;
-    v_execution := ledger.read_execution(v_decision, v_code);
-    IF v_code = 'posted' THEN PERFORM ledger.record_execution(v_decision, v_execution, p_now); END IF;
-    RETURN v_execution;
-END
-$$;
-GRANT EXECUTE ON FUNCTION ledger.execute_refund(TEXT, UUID, TIMESTAMPTZ) TO executor;
 
 RESET ROLE;

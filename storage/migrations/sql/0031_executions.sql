@@ -3,11 +3,6 @@
 
 SET LOCAL ROLE ledger_writer;
 
-DROP FUNCTION ledger.execute_refund(TEXT, UUID, TIMESTAMPTZ);
-DROP FUNCTION ledger.record_execution(gate.decisions, ledger.execution, TIMESTAMPTZ);
-DROP FUNCTION ledger.post_decision(gate.decisions, TIMESTAMPTZ);
-DROP FUNCTION ledger.check_decision(gate.decisions, UUID, TIMESTAMPTZ);
-
 -- The decision by itself, in the order of ledger.results.ExecutionCode.
 CREATE FUNCTION ledger.check_decision(
     p_decision gate.decisions, p_plan gate.act_plan, p_transfer_id UUID, p_now TIMESTAMPTZ
