@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import signal
 import sys
 import threading
 import time
@@ -178,18 +177,19 @@ def _write_text(event: Mapping[str, Any]) -> None:
 
 
 def _end_with_reader() -> None:
-    """End as soon as the other end of a pipe is closed, and not only when the next event is written to it."""
+    """End as soon as the other end of a pipe is closed, and not only when the next event is written to it.
+
+    Nothing is left to write and nothing was changed, so the process ends where it stands: an exception sent to the
+    main thread could reach it while it ends by itself, and make an error of a good end.
+    """
     watched = select.poll()
     watched.register(sys.stdout.fileno(), 0)
-    main_thread = threading.main_thread().ident
-    assert main_thread is not None
 
     def watch() -> None:
         while True:
             for _, happened in watched.poll():
                 if happened & select.POLLERR:
-                    signal.pthread_kill(main_thread, signal.SIGINT)
-                    return
+                    os._exit(0)
                 # A file or a terminal never says so.
                 if happened & (select.POLLNVAL | select.POLLHUP):
                     return
