@@ -121,6 +121,8 @@ def list_path_figures(idle: Timings, busy: Timings, posting: Timings, *, busy_wi
         Figure(f"decide_p99_ms_at_{idle.rate_per_s}", idle_ms, at, must=20),
         Figure(f"decide_p50_ms_at_{idle.rate_per_s}", idle.decided_ms(50), at),
         Figure("decided_per_s", round(idle.decided_per_s, 1), f"1/s of {idle.rate_per_s}", better="more"),
+        Figure("decide_client_cpu_us", round(idle.client_cpu_us), "us an act, idle load"),
+        Figure("decide_server_cpu_us", round(idle.server_cpu_us), "us an act, idle load"),
         Figure("decide_p99_ms_busy", busy_ms, f"{at}; {busy_with}", must=20),
         Figure("decide_p99_busy_vs_idle", ratio, f"x; {busy_with}"),
         Figure("proposal_to_posting_p95_ms", posting.posted_ms(95), posted_at, must=150),

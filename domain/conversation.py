@@ -65,6 +65,11 @@ class Sentence(BaseModel):
     generated_by: Literal["model", "template"]
     citations: tuple[Citation, ...] = ()
 
+    @property
+    def origin(self) -> Origin:
+        """Return whose words these are: a template says what code found in our records."""
+        return Origin.MODEL if self.generated_by == "model" else Origin.DERIVED
+
 
 class Message(BaseModel):
     """Hold one stored message. `masked_text` only: unmasked text exists at the edge alone."""

@@ -10,18 +10,18 @@ from psycopg import Connection
 
 from domain.canonical import digest_of
 from domain.decision import Outcome, Reason, ScoreResult
-from domain.errors import NotFound
-from domain.proposal import Action, ArgumentOrigin, Proposal
+from domain.proposal import Action, ActionKind, ArgumentOrigin, Proposal
 from gates.decide import GOVERNOR, DecisionInput, FactValue, decide_action
-from gates.fact_reads import find_turn, read_facts
-from gates.facts import CLOCK_FACTS
+from gates.fact_reads import OpenedCase, gather_facts, read_rows
+from gates.facts import CLOCK_FACTS, BaselineFacts
 from gates.fees import FeeRule
 from gates.inbox import Submission
 from gates.origins import OriginContext, compute_origins, find_named
 from gates.policy.bundle import PolicyBundle
-from gates.records import Subjects, Turn, read_mentions, read_named, read_subjects
+from gates.records import Rows, Subjects, read_mentions, read_named, read_subjects
+from gates.registry import ModelShelf
 from gates.resolution import ResolvedIds, make_action
-from gates.score.scorecard import Scorecard, score_action
+from gates.usual import Payment, Usual, find_flags
 
 _MALFORMED = Reason(code="malformed_proposal", outcome=Outcome.DENY, policy_id="gate")
 
@@ -30,17 +30,28 @@ _MALFORMED = Reason(code="malformed_proposal", outcome=Outcome.DENY, policy_id="
 class Case:
     """Hold everything about one act, read in one transaction.
 
-    `settled` is why no policy is asked, if none is. `payee_tokens` are no facts, but an approval is bound to them.
+    `settled` is why no policy is asked, if none is. `is_frozen` says that a freeze in force covers the act. `payee_tokens` are no
+    facts, but an approval is bound to them.
     """
 
-    submission: Submission
+    opened: OpenedCase
     action: Action
-    operator_id: str
+    is_frozen: bool
     origins: tuple[ArgumentOrigin, ...]
     facts: dict[str, FactValue]
     score: ScoreResult
     settled: Reason | None
     payee_tokens: tuple[str, ...] = ()
+
+    @property
+    def submission(self) -> Submission:
+        """Return what was submitted."""
+        return self.opened.submission
+
+    @property
+    def operator_id(self) -> str:
+        """Return who asked."""
+        return self.opened.turn.operator_id
 
     def to_input(
         self,
@@ -71,22 +82,21 @@ class Case:
 
 def read_case(
     connection: Connection[Any],
-    submission: Submission,
+    opened: OpenedCase,
     *,
     tenant_id: str,
-    scorecard: Scorecard,
+    models: ModelShelf,
     now: datetime,
     fees: tuple[FeeRule, ...] = (),
 ) -> Case:
-    """Resolve and read everything in the caller's transaction, without any approval. Raises: NotFound for a lost turn."""
-    turn = find_turn(connection, conversation_id=submission.conversation_id, message_id=submission.message_id)
-    if turn is None:
-        raise NotFound("the proposal's conversation or message does not exist")
+    """Resolve and read everything in the caller's transaction, without any approval. Raises: NoUsableScore."""
+    submission, turn = opened.submission, opened.turn
     proposal = submission.proposal
+    rows = read_rows(connection, opened, now=now)
     subjects = (
         Subjects(granted=False, ids=ResolvedIds(customer_id=turn.customer_id))
         if proposal is None
-        else read_subjects(connection, proposal.arguments, turn, now=now)
+        else read_subjects(rows, proposal.arguments, turn, now=now)
     )
     action = make_action(
         tenant_id=tenant_id,
@@ -95,22 +105,16 @@ def read_case(
         arguments=None if proposal is None else proposal.arguments,
         ids=subjects.ids,
     )
-    facts = read_facts(
-        connection,
-        proposal_id=submission.proposal_id,
-        kind=submission.kind.value,
-        currency=action.currency,
-        turn=turn,
-        subjects=subjects,
-        now=now,
-    ).to_record()
+    scoring = models.open(connection, opened.in_force)
+    known = gather_facts(rows, turn, subjects, now=now)
+    facts = replace(known, baseline=_find_flags(rows, action, subjects, scoring.find_usual(turn.customer_id))).to_record()
     return Case(
-        submission=submission,
+        opened=opened,
         action=action,
-        operator_id=turn.operator_id,
-        origins=() if proposal is None else _read_origins(connection, proposal, turn, subjects, fees),
+        is_frozen=rows["is_frozen"],
+        origins=() if proposal is None else _find_origins(proposal, rows, subjects, fees),
         facts=facts,
-        score=score_action(facts, scorecard),
+        score=scoring.score(facts, act_kind=submission.kind.value, customer_id=turn.customer_id),
         settled=_MALFORMED if proposal is None else None,
         payee_tokens=subjects.payee_tokens,
     )
@@ -140,10 +144,16 @@ def digest_state(case: Case, bundle: PolicyBundle, *, now: datetime) -> str:
     )
 
 
-def _read_origins(
-    connection: Connection[Any], proposal: Proposal, turn: Turn, subjects: Subjects, fees: tuple[FeeRule, ...]
-) -> tuple[ArgumentOrigin, ...]:
-    mentions = read_mentions(connection, turn)
+def _find_origins(proposal: Proposal, rows: Rows, subjects: Subjects, fees: tuple[FeeRule, ...]) -> tuple[ArgumentOrigin, ...]:
+    mentions = read_mentions(rows)
     targets = {record.handle for record in subjects.known}
-    named = read_named(connection, turn, sorted(find_named(mentions) - targets))
+    named = read_named(rows, find_named(mentions) - targets)
     return compute_origins(proposal.arguments, OriginContext(records=(*subjects.known, *named), mentions=mentions, fees=fees))
+
+
+def _find_flags(rows: Rows, action: Action, subjects: Subjects, usual: Usual) -> BaselineFacts | None:
+    """Hold the payment that the act is about against the usual: the charge that it names, or the act itself where it pays."""
+    if action.transaction_id is None and action.kind is not ActionKind.PAYMENT:
+        return None
+    currency = (subjects.transaction or subjects.dispute or action).currency
+    return find_flags(rows.get("usual"), Payment(action.customer_id or "", action.merchant_id, currency), usual)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from domain.canonical import digest_of
@@ -163,7 +164,7 @@ def _keep_exact(facts: Mapping[str, FactValue]) -> tuple[dict[str, FactValue], l
     kept: dict[str, FactValue] = {}
     problems: list[str] = []
     for name, value in facts.items():
-        if not isinstance(name, str) or not _FACT_NAME.fullmatch(name) or name.partition(".")[0] in _RESERVED_GROUPS:
+        if not isinstance(name, str) or not _is_well_named(name):
             problems.append("a fact's name is malformed")
             continue
         exact = value if _is_exact(value) else None
@@ -171,6 +172,11 @@ def _keep_exact(facts: Mapping[str, FactValue]) -> tuple[dict[str, FactValue], l
             problems.append(name)
         kept[name] = exact
     return kept, problems
+
+
+@lru_cache(maxsize=1_024)
+def _is_well_named(name: str) -> bool:
+    return _FACT_NAME.fullmatch(name) is not None and name.partition(".")[0] not in _RESERVED_GROUPS
 
 
 def _is_exact(value: object) -> bool:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import orjson
 from psycopg import Connection
 from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 
 from domain.clock import render_time
 from domain.decision import Decision, ScoreResult
 from domain.event import Event
 from domain.ids import make_id, uuid_of
 from ledger.transfer_digest import derive_transfer_id, digest_decision
-from storage.events import append_event
+from storage.events import append_events
 from storage.named_queries import load_queries
 
 QUERIES = load_queries(Path(__file__).parent / "sql" / "decisions.sql")
@@ -73,38 +73,37 @@ class HoldRead:
         return self.state == "pending" and (self.expires_at is None or self.expires_at > now)
 
 
-def store_decision(connection: Connection[Any], decision: Decision, links: EventLinks) -> StoredDecision:
-    """Write a decision and its event in the caller's transaction.
+def store_decision(
+    connection: Connection[Any], decision: Decision, links: EventLinks, *, told_before: Sequence[Event] = ()
+) -> StoredDecision:
+    """Write a decision and its event in the caller's transaction, after the events that have to be told before it.
 
     Raises: psycopg.errors.UniqueViolation when the proposal has a first decision already, or this one a successor.
     """
     event_id = make_id("evt", decision.decided_at)
     transfer_digest = digest_decision(decision)
-    append_event(connection, _make_event(decision, links, event_id=event_id, transfer_digest=transfer_digest))
-    record = decision.model_dump(mode="json")
-    connection.execute(
-        QUERIES["insert_decision"],
-        {
-            **{name: record[name] for name in _COPIED},
-            **{name: Jsonb(record[name]) for name in ("action", "reasons", "origins", "facts")},
-            "action_kind": decision.action.kind.value,
-            "transaction_id": decision.action.transaction_id,
-            "customer_id": decision.action.customer_id,
-            "account_id": decision.action.account_id,
-            "beneficiary_id": decision.action.beneficiary_id,
-            "merchant_id": decision.action.merchant_id,
-            "subject_id": decision.action.subject_id,
-            "amount_minor": decision.action.amount_minor,
-            "currency": decision.action.currency,
-            "hold_transfer_id": None if decision.hold_transfer_id is None else uuid_of(decision.hold_transfer_id),
-            "transfer_digest": transfer_digest,
-            "transfer_id": None if transfer_digest is None else derive_transfer_id(decision.decision_id),
-            "score": decision.score.score,
-            "score_reasons": Jsonb(list(decision.score.reason_codes)),
-            "score_ref": decision.score.model_ref,
-            "event_id": event_id,
-        },
-    )
+    append_events(connection, [*told_before, _make_event(decision, links, event_id=event_id, transfer_digest=transfer_digest)])
+    record = decision.model_dump(mode="json", exclude={"score"})
+    row = {
+        **record,
+        "action_kind": decision.action.kind.value,
+        "transaction_id": decision.action.transaction_id,
+        "customer_id": decision.action.customer_id,
+        "account_id": decision.action.account_id,
+        "beneficiary_id": decision.action.beneficiary_id,
+        "merchant_id": decision.action.merchant_id,
+        "subject_id": decision.action.subject_id,
+        "amount_minor": decision.action.amount_minor,
+        "currency": decision.action.currency,
+        "hold_transfer_id": None if decision.hold_transfer_id is None else str(uuid_of(decision.hold_transfer_id)),
+        "transfer_digest": None if transfer_digest is None else f"\\x{transfer_digest.hex()}",
+        "transfer_id": None if transfer_digest is None else str(derive_transfer_id(decision.decision_id)),
+        "score": decision.score.score,
+        "score_reasons": list(decision.score.reason_codes),
+        "score_ref": decision.score.model_ref,
+        "event_id": event_id,
+    }
+    connection.execute(QUERIES["insert_decision"], {"decision": orjson.dumps(row).decode()})
     return StoredDecision(decision=decision, event_id=event_id)
 
 

@@ -31,7 +31,7 @@ class DigestLine:
 class Digest:
     """Hold a day in UTC, from its midnight until before the next.
 
-    `proposed_by` and `approved_by` count executed acts by operator, `decisions` by outcome, `holds` those placed that day by how
+    `proposed_by` and `approved_by` count executed acts by username, `decisions` by outcome, `holds` those placed that day by how
     they stand now, `incidents` those opened by kind.
     """
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import fields
 from typing import Any
 
 from domain.proposal import ActionKind
-from gates.facts import VELOCITY_SUBJECTS, VELOCITY_WINDOWS_H
+from gates.facts import VELOCITY_SUBJECTS, VELOCITY_WINDOWS_H, BaselineFacts
 
 NOW = "2026-11-20T12:00:00Z"
 DETAILS = "<IBAN_7f3a9k2m-q4>"
@@ -21,8 +22,9 @@ def example_document(kind: ActionKind) -> dict[str, Any]:
 
 
 def list_fact_names() -> frozenset[str]:
-    """Return every fact that an example of any kind has: the whole catalog."""
-    return frozenset(
+    """Return every fact of the catalog: those of the examples, and those that are there only while baselines are in force."""
+    usual = frozenset(f"baseline.{fact.name}" for fact in fields(BaselineFacts))
+    return usual | frozenset(
         f"{group}.{fact}" for document in _DOCUMENTS.values() for group, facts in document["facts"].items() for fact in facts
     )
 

@@ -17,6 +17,7 @@ CLOCK_FACTS = frozenset(
         "customer.foreign_logins_7d_count", "customer.challenged_logins_24h_count", "operator.refunds_1d_count", "approval.count",
         "beneficiary.age_hours", "dispute.age_days", "dispute.age_business_days", "dispute.provisional_due", "dispute.is_overdue",
         "load.source_1h_count", "load.source_open_count", "load.tenant_1h_count",
+        "baseline.customer_flags_count", "baseline.merchant_flags_count", "baseline.reasons", "baseline.refs",
         *(
             f"velocity.{subject}_{window}_{measure}"
             for subject in VELOCITY_SUBJECTS
@@ -178,7 +179,10 @@ class LoadFacts:
 
 @dataclass(frozen=True, slots=True)
 class BeneficiaryFacts:
-    """Hold the payee's record: whose it is, how old, how it was screened, and what was ever paid to it, in the act's currency."""
+    """Hold the payee's record: whose it is, how old, how it was screened, and what was ever paid to it, in the act's currency.
+
+    `paid_count` and `max_paid_minor` are of what we executed or of the bank's own transfers to it, whichever is more.
+    """
 
     owner_matches: bool
     currency: str
@@ -237,6 +241,19 @@ class CaseFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class BaselineFacts:
+    """Count what breaks from the usual of the customer and of the merchant; `reasons` are the codes, the strongest first.
+
+    `refs` are the beginnings of the hashes of the baselines that it was held against.
+    """
+
+    customer_flags_count: int
+    merchant_flags_count: int
+    reasons: str
+    refs: str
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Hold all facts of one act. A group that does not exist (an ungranted transaction, the dispute of a payment) is None."""
 
@@ -254,12 +271,23 @@ class Facts:
     card: CardFacts | None = None
     hold: HoldFacts | None = None
     case: CaseFacts | None = None
+    baseline: BaselineFacts | None = None
 
     def to_record(self) -> dict[str, FactValue]:
         """Return the flat form `group.fact` that decisions are made from and that their rows keep."""
         record: dict[str, FactValue] = {}
-        for group in fields(self):
-            value = getattr(self, group.name)
+        for group in _GROUPS:
+            value = getattr(self, group)
             if value is not None:
-                record |= {f"{group.name}.{fact.name}": getattr(value, fact.name) for fact in fields(value)}
+                record |= {f"{group}.{fact}": getattr(value, fact) for fact in _FACTS_OF[type(value)]}
         return record
+
+
+_FACTS_OF = {
+    group: tuple(fact.name for fact in fields(group))
+    for group in (
+        GrantFacts, TransactionFacts, AccountFacts, CustomerFacts, OperatorFacts, ConversationFacts, ApprovalFacts, VelocityFacts,
+        LoadFacts, BeneficiaryFacts, DisputeFacts, CardFacts, HoldFacts, CaseFacts, BaselineFacts,
+    )
+}  # fmt: skip
+_GROUPS = tuple(group.name for group in fields(Facts))

@@ -10,12 +10,14 @@ from typing import Any, Literal
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from domain.case import CaseOutcome
 from domain.errors import Conflict, Forbidden, InvalidInput, NotFound
 from domain.ids import make_id, require_id
 from domain.proposal import ActionKind
 from domain.roles import Role
 from gates.people import require_person
 from gates.submission import GateScope
+from storage.cases import close_case
 from storage.named_queries import load_queries
 from storage.unit_of_work import unit_of_work
 
@@ -63,9 +65,9 @@ def freeze(scope: GateScope, session_token: str, *, over: FreezeScope, subject: 
         person = require_person(connection, session_token, now=now, roles=FREEZING_ROLES)
         _require_subject(connection, over, subject)
         connection.execute(_QUERIES["lock_freezing"], {"tenant_id": scope.tenant_id})
-        standing = _find(connection, "find_standing_freeze", {"scope": over, "subject": subject})
-        if standing is not None:
-            return standing
+        standing = _list(connection, standing_only=True, over=over, subject=subject)
+        if standing:
+            return standing[-1]
         freeze_id = make_id("frz", now)
         parameters = {"freeze_id": freeze_id, "scope": over, "subject": subject, "frozen_by": person.operator_id}
         connection.execute(_QUERIES["freeze"], {**parameters, "reason": words, "now": now})
@@ -73,7 +75,7 @@ def freeze(scope: GateScope, session_token: str, *, over: FreezeScope, subject: 
 
 
 def thaw(scope: GateScope, session_token: str, freeze_id: str, *, now: datetime) -> Freeze:
-    """End one freeze. Only an administrator may, and never whoever made it. What it stopped is not executed by this.
+    """End one freeze, and close its case. Only an administrator may, and never whoever made it. What it stopped is not executed.
 
     Raises: InvalidId, NotFound, NotSignedIn, NotPermitted, OwnFreeze, AlreadyThawed.
     """
@@ -87,13 +89,13 @@ def thaw(scope: GateScope, session_token: str, freeze_id: str, *, now: datetime)
         if standing.frozen_by == person.operator_id:
             raise OwnFreeze("you made this freeze: a second administrator has to end it")
         connection.execute(_QUERIES["thaw"], {"freeze_id": freeze_id, "thawed_by": person.operator_id, "now": now})
+        _close_cases(connection, freeze_id, thawed_by=person.operator_id, now=now)
         return _require(connection, freeze_id)
 
 
 def list_freezes(connection: Connection[Any], *, standing_only: bool = False) -> tuple[Freeze, ...]:
     """Return freezes, those that stand first, at most 200."""
-    with connection.cursor(row_factory=class_row(Freeze)) as cursor:
-        return tuple(cursor.execute(_QUERIES["list_freezes"], {"standing_only": standing_only, "limit": _MAX_FREEZES}))
+    return _list(connection, standing_only=standing_only)
 
 
 def _require_words(reason: str) -> str:
@@ -113,13 +115,28 @@ def _require_subject(connection: Connection[Any], over: FreezeScope, subject: st
         raise NotFound(f"there is no operator {subject!r} in this workspace")
 
 
+def _close_cases(connection: Connection[Any], freeze_id: str, *, thawed_by: str, now: datetime) -> None:
+    for (case_id,) in connection.execute(_QUERIES["list_cases_of_freeze"], {"freeze_id": freeze_id}).fetchall():
+        close_case(
+            connection, case_id, operator_id=thawed_by, outcome=CaseOutcome.EXPLAINED, note="ended with its freeze", now=now
+        )
+
+
 def _require(connection: Connection[Any], freeze_id: str) -> Freeze:
-    found = _find(connection, "find_freeze", {"freeze_id": freeze_id})
-    if found is None:
+    found = _list(connection, freeze_id=freeze_id)
+    if not found:
         raise NotFound(f"no freeze {freeze_id}")
-    return found
+    return found[0]
 
 
-def _find(connection: Connection[Any], name: str, parameters: dict[str, Any]) -> Freeze | None:
+def _list(
+    connection: Connection[Any],
+    *,
+    standing_only: bool = False,
+    freeze_id: str | None = None,
+    over: FreezeScope | None = None,
+    subject: str = "",
+) -> tuple[Freeze, ...]:
+    parameters = {"standing_only": standing_only, "freeze_id": freeze_id, "scope": over, "subject": subject}
     with connection.cursor(row_factory=class_row(Freeze)) as cursor:
-        return cursor.execute(_QUERIES[name], parameters).fetchone()
+        return tuple(cursor.execute(_QUERIES["list_freezes"], {**parameters, "limit": _MAX_FREEZES}))

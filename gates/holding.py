@@ -15,12 +15,12 @@ from gates.decision_store import (
     StoredDecision,
     find_decision,
     find_hold,
-    find_latest_decision,
     is_frozen,
     list_latest_holds,
 )
+from gates.fact_reads import OpenedCase, open_case
 from gates.fees import read_fees
-from gates.submission import AlreadyExecuted, GateScope, Rules, Successor, follow_up, lock_subjects, require_submission
+from gates.submission import AlreadyExecuted, GateScope, Rules, Successor, follow_up
 from ledger.transfer_digest import plan_of
 from storage.unit_of_work import unit_of_work
 
@@ -48,10 +48,8 @@ def _recheck(connection: Connection[Any], scope: GateScope, rules: Rules, decisi
     previous = find_decision(connection, decision_id)
     if previous is None or previous.decision.outcome is not Outcome.HOLD:
         return None
-    submission = require_submission(connection, scope, previous.decision.proposal_id)
-    lock_subjects(connection, scope, submission)
-    latest = find_latest_decision(connection, previous.decision.proposal_id)
-    if latest is None or latest.decision.decision_id != decision_id:
+    opened = open_case(connection, previous.decision.proposal_id, tenant_id=scope.tenant_id)
+    if opened.latest_decision_id != decision_id:
         return None
     hold = find_hold(connection, previous.decision.proposal_id)
     closing = _find_closing(previous.decision, hold, now)
@@ -60,23 +58,21 @@ def _recheck(connection: Connection[Any], scope: GateScope, rules: Rules, decisi
             return None
         if _waits_for_its_place(previous.decision, hold) and previous.decision.expires_at > now:
             return previous.decision
-    return _decide_again(connection, scope, rules, previous, hold, closing, now)
+    return _decide_again(connection, scope, rules, opened, previous, hold, closing, now)
 
 
 def _decide_again(
     connection: Connection[Any],
     scope: GateScope,
     rules: Rules,
+    opened: OpenedCase,
     previous: StoredDecision,
     hold: HoldRead | None,
     closing: Reason | None,
     now: datetime,
 ) -> Decision | None:
-    submission = require_submission(connection, scope, previous.decision.proposal_id)
-    bundle = rules.shelf.find_active(connection, proposal_id=submission.proposal_id)
-    case = read_case(
-        connection, submission, tenant_id=scope.tenant_id, scorecard=rules.scorecard, now=now, fees=read_fees(bundle)
-    )
+    bundle = rules.shelf.choose(connection, opened.in_force, proposal_id=opened.submission.proposal_id)
+    case = read_case(connection, opened, tenant_id=scope.tenant_id, models=rules.models, now=now, fees=read_fees(bundle))
     if closing is None and not _waits_for_its_place(previous.decision, hold):
         fresh = decide_action(case.to_input(_UNSTORED), bundle, now=now)
         if fresh.outcome is Outcome.HOLD:

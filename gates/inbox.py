@@ -8,13 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import Connection
-from psycopg.rows import dict_row
 from pydantic import ValidationError
 
 from domain.canonical import digest_of
 from domain.proposal import ActionKind, ModelTrace, Proposal
-from gates.decision_store import QUERIES
 
 _MAX_JSON_CHARACTERS = 20_000
 _NO_TRACE = ModelTrace(
@@ -51,13 +48,6 @@ class Submission:
         if self.proposal is None:
             return {**data, "malformed": True}
         return {**data, "arguments": self.proposal.arguments.to_record()}
-
-
-def find_submission(connection: Connection[Any], proposal_id: str, *, tenant_id: str) -> Submission | None:
-    """Return a row of the inbox, or None."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(QUERIES["find_proposal"], {"proposal_id": proposal_id}).fetchone()
-    return None if row is None else read_submission(row, tenant_id=tenant_id)
 
 
 def read_submission(row: Mapping[str, Any], *, tenant_id: str) -> Submission:

@@ -24,7 +24,7 @@ from gates.fees import read_fees
 from gates.origins import compute_origins
 from gates.policy.bundle import PolicyBundle, load_bundle_content, load_bundle_directory
 from gates.resolution import ResolvedIds, make_action
-from gates.score.scorecard import Scorecard, score_action
+from gates.score.model import ScoreModel, score_facts
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MALFORMED = Reason(code="malformed_proposal", outcome=Outcome.DENY, policy_id="gate")
@@ -103,7 +103,7 @@ class _ReadProposal:
     proposal: Proposal | None
 
 
-def decide_document(document: Mapping[str, Any], *, bundle: PolicyBundle, scorecard: Scorecard) -> Decision:
+def decide_document(document: Mapping[str, Any], *, bundle: PolicyBundle, scorecard: ScoreModel) -> Decision:
     """Decide. Its own `policy` stands before `bundle`. The id is of the document, the time is its `now`, its proposal's, or 1970.
 
     Raises: InvalidInput for a document that is none, InvalidBundle for its policy.
@@ -133,7 +133,7 @@ def decide_document(document: Mapping[str, Any], *, bundle: PolicyBundle, scorec
         operator_id=given.operator_id,
         origins=() if arguments is None else compute_origins(arguments, context.origins),
         facts=facts,
-        score=score_action(facts, scorecard),
+        score=score_facts(facts, scorecard),
         trace=_NO_TRACE if read.proposal is None else read.proposal.trace,
         closing_reason=_MALFORMED if read.proposal is None else None,
     )

@@ -61,6 +61,7 @@ SENTENCES = MappingProxyType(
         "score_high": "The risk score is high.",
         "velocity": "There were many or large acts lately for this customer or by this operator.",
         "split_amounts": "Together with what was moved within a day, the amount is above the operator's own limit.",
+        "breaks_from_usual": "The payment breaks from what is usual for this customer or this merchant.",
         "fan_out": "Money left this customer many times within a day.",
         "payment_unusual": "The amount is far above what was ever paid to this beneficiary.",
         "new_beneficiary": "The beneficiary is new, or nothing was ever paid to him.",

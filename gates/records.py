@@ -1,19 +1,14 @@
-"""The records that a proposal's handles stand for, read through the conversation's grants and nowhere else."""
+"""What a proposal's handles stand for: the rows that `gate.read_facts` read through the conversation's grants, as facts. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
-
-from psycopg import Connection
-from psycopg.rows import dict_row
 
 from domain.clock import require_utc
 from domain.conversation import HandleKind
-from domain.ids import is_id, uuid_of
 from domain.mentions import Mention
 from domain.money import EXPONENTS, Money
 from domain.origin import Origin
@@ -21,14 +16,14 @@ from domain.proposal import ProposedArguments
 from gates.clocks.business_days import count_business_days
 from gates.clocks.reg_e import RegEFacts, start_clock
 from gates.facts import AccountFacts, BeneficiaryFacts, CardFacts, CaseFacts, DisputeFacts, HoldFacts, TransactionFacts
-from gates.features import read_dispute_sums, read_payee_history
 from gates.origins import KnownRecord, find_handles
 from gates.resolution import ResolvedIds
-from storage.named_queries import load_queries
 
-QUERIES = load_queries(Path(__file__).parent / "sql" / "records.sql")
+_ORIGINS = frozenset(origin.value for origin in Origin)
 # Equal charges are looked for within a day; this stands where there is none.
 _NO_TWIN_S = 86_401
+Rows = Mapping[str, Any]
+"""What `gate.read_facts` gives: rows by what they are about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +36,6 @@ class Turn:
     operator_id: str
     created_at: datetime
     message_matches: bool
-    last_message_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +79,24 @@ class _Grant:
     origin: Origin
 
 
-def read_subjects(connection: Connection[Any], arguments: ProposedArguments, turn: Turn, *, now: datetime) -> Subjects:
-    """Resolve every handle and read what it stands for, in the caller's transaction. A record that is not there stays None."""
+def read_subjects(rows: Rows, arguments: ProposedArguments, turn: Turn, *, now: datetime) -> Subjects:
+    """Say what every handle stands for. A record that is not there stays None."""
     wanted = find_handles(arguments)
-    grants = _find_grants(connection, turn, wanted)
+    mentions = rows["mentions"] or []
+    grants = [_Grant(row["handle"], HandleKind(row["kind"]), row["ref"], _read_origin(row["origin"])) for row in rows["grants"]]
     found: dict[HandleKind, _Found] = {}
-    for grant in grants.values():
-        record = _read_record(connection, grant, turn, arguments, now)
-        if record is not None:
-            found[grant.kind] = record
+    for grant in grants:
+        row = rows.get(grant.kind.value)
+        if row is not None and grant.kind in _READERS:
+            found[grant.kind] = _READERS[grant.kind](row, grant, turn, now)
+    if HandleKind.TRANSACTION in found:
+        found[HandleKind.TRANSACTION] = _note_who_named_it(found[HandleKind.TRANSACTION], turn, mentions)
     base = next((found[kind] for kind in _MONEY_SOURCES if kind in found), None)
-    named = next((grant for grant in grants.values() if grant.kind is HandleKind.ACCOUNT), None)
+    named = next((grant for grant in grants if grant.kind is HandleKind.ACCOUNT), None)
     account_id = named.ref if named else base.account_id if base else None
-    hold = found.get(HandleKind.HOLD)
-    currency = hold.facts.currency if hold else arguments.currency
-    account = None if account_id is None else _one(connection, "find_account", {"account_id": account_id, "currency": currency})
+    account = rows.get("account")
     known = [record.known for record in found.values()]
-    is_own = account is not None and account.pop("customer_id") == turn.customer_id
+    is_own = account is not None and account["customer_id"] == turn.customer_id
     if named is not None and account is not None:
         known.append(_known(named, currency=account["currency"]))
     return Subjects(
@@ -109,22 +104,18 @@ def read_subjects(connection: Connection[Any], arguments: ProposedArguments, tur
         ids=_collect_ids(found, base, account_id, turn),
         known=tuple(known),
         payee_tokens=found[HandleKind.BENEFICIARY].tokens if HandleKind.BENEFICIARY in found else (),
-        account=None if account is None else AccountFacts(**account),
+        account=None if account is None else AccountFacts(account["status"], account["currency"], account["ledger_version"]),
         **{kind.value: record.facts for kind, record in found.items()},
     )
 
 
-def read_mentions(connection: Connection[Any], turn: Turn) -> tuple[Mention, ...]:
+def read_mentions(rows: Rows) -> tuple[Mention, ...]:
     """Return what people wrote in the conversation up to the turn, with whose words it was."""
-    rows = _all(connection, "list_mentions", {"conversation_id": turn.conversation_id, "until": turn.created_at})
-    return tuple(Mention(row["kind"], row["value"], _read_origin(row["origin"])) for row in rows)
+    return tuple(Mention(kind, value, _read_origin(origin)) for _, kind, value, origin in rows["mentions"] or ())
 
 
-def read_named(connection: Connection[Any], turn: Turn, handles: Sequence[str]) -> tuple[KnownRecord, ...]:
+def read_named(rows: Rows, handles: Collection[str]) -> tuple[KnownRecord, ...]:
     """Return the granted transactions among these handles, for amounts that follow from them."""
-    if not handles:
-        return ()
-    rows = _all(connection, "list_named_transactions", {"conversation_id": turn.conversation_id, "handles": list(handles)})
     return tuple(
         KnownRecord(
             handle=row["handle"],
@@ -133,7 +124,8 @@ def read_named(connection: Connection[Any], turn: Turn, handles: Sequence[str]) 
             origin=_read_origin(row["origin"]),
             money=_money(row["currency"], row["amount_minor"]),
         )
-        for row in rows
+        for row in rows["named"] or ()
+        if row["handle"] in handles
     )
 
 
@@ -159,47 +151,7 @@ def _collect_ids(found: Mapping[HandleKind, _Found], base: _Found | None, accoun
     )
 
 
-def _find_grants(connection: Connection[Any], turn: Turn, wanted: Mapping[str, HandleKind]) -> dict[str, _Grant]:
-    """Look the handles up in the conversation's grants. One that stands for another kind than the act needs is not granted."""
-    if not wanted:
-        return {}
-    rows = _all(connection, "find_grants", {"conversation_id": turn.conversation_id, "handles": list(wanted)})
-    return {
-        row["handle"]: _Grant(row["handle"], wanted[row["handle"]], row["ref"], _read_origin(row["origin"]))
-        for row in rows
-        if row["granted"] and row["kind"] == wanted[row["handle"]].value
-    }
-
-
-def _read_record(
-    connection: Connection[Any], grant: _Grant, turn: Turn, arguments: ProposedArguments, now: datetime
-) -> _Found | None:
-    match grant.kind:
-        case HandleKind.TRANSACTION:
-            return _read_transaction(connection, grant, turn, now)
-        case HandleKind.BENEFICIARY:
-            return _read_beneficiary(connection, grant, turn, arguments, now)
-        case HandleKind.DISPUTE:
-            return _read_dispute(connection, grant, turn, now)
-        case HandleKind.CARD:
-            row = _one(connection, "find_card", {"card_id": grant.ref})
-            if row is None:
-                return None
-            return _Found(CardFacts(row["customer_id"] == turn.customer_id, row["status"]), _known(grant))
-        case HandleKind.HOLD:
-            return _read_hold(connection, grant, turn)
-        case HandleKind.CASE:
-            row = _one(connection, "find_case", {"case_id": grant.ref})
-            return None if row is None else _Found(CaseFacts(row["kind"], row["state"]), _known(grant))
-        case _:
-            return None
-
-
-def _read_transaction(connection: Connection[Any], grant: _Grant, turn: Turn, now: datetime) -> _Found | None:
-    keys = {"transaction_id": grant.ref, "conversation_id": turn.conversation_id, "message_id": turn.message_id}
-    row = _one(connection, "find_transaction", keys)
-    if row is None:
-        return None
+def _read_transaction(row: Rows, grant: _Grant, turn: Turn, now: datetime) -> _Found:
     facts = TransactionFacts(
         kind=row["kind"],
         status=row["status"],
@@ -207,12 +159,12 @@ def _read_transaction(connection: Connection[Any], grant: _Grant, turn: Turn, no
         amount_minor=row["amount_minor"],
         remaining_minor=row["remaining_minor"],
         refund_count=row["refund_count"],
-        age_days=(require_utc(now) - row["occurred_at"]).days,
+        age_days=(require_utc(now) - datetime.fromisoformat(row["occurred_at"])).days,
         is_duplicate=row["twin_gap_s"] is not None,
         duplicate_gap_s=_NO_TWIN_S if row["twin_gap_s"] is None else row["twin_gap_s"],
         owner_matches=row["customer_id"] == turn.customer_id,
         is_disputed=row["is_disputed"],
-        named_by_staff=row["named_by_staff"],
+        named_by_staff=False,
     )
     return _Found(
         facts,
@@ -222,33 +174,29 @@ def _read_transaction(connection: Connection[Any], grant: _Grant, turn: Turn, no
     )
 
 
-def _read_beneficiary(
-    connection: Connection[Any], grant: _Grant, turn: Turn, arguments: ProposedArguments, now: datetime
-) -> _Found | None:
-    row = _one(connection, "find_beneficiary", {"beneficiary_id": grant.ref})
-    if row is None:
-        return None
-    history = read_payee_history(connection, grant.ref, currency=arguments.currency or row["currency"], now=now)
+def _note_who_named_it(found: _Found, turn: Turn, mentions: Sequence[Sequence[str]]) -> _Found:
+    """Say whether the operator wrote the handle, in his own words, in the very message that the proposal answers."""
+    wanted = [turn.message_id, "handle", found.known.handle, Origin.STAFF.value]
+    return replace(found, facts=replace(found.facts, named_by_staff=turn.message_matches and wanted in mentions))
+
+
+def _read_beneficiary(row: Rows, grant: _Grant, turn: Turn, now: datetime) -> _Found:
     facts = BeneficiaryFacts(
         owner_matches=row["customer_id"] == turn.customer_id,
         currency=row["currency"],
         screening_state=row["screening_state"],
         is_verified=row["is_verified"],
-        age_hours=int((require_utc(now) - row["added_at"]).total_seconds()) // 3600,
-        changed_30d_count=history.changed_30d_count,
-        paid_count=history.paid_count,
-        max_paid_minor=history.max_paid_minor,
+        age_hours=int((require_utc(now) - datetime.fromisoformat(row["added_at"])).total_seconds()) // 3600,
+        changed_30d_count=row["changed_30d_count"],
+        paid_count=row["paid_count"],
+        max_paid_minor=row["max_paid_minor"],
     )
     return _Found(facts, _known(grant, currency=row["currency"], token=row["token"]), tokens=(row["token"], row["name_token"]))
 
 
-def _read_dispute(connection: Connection[Any], grant: _Grant, turn: Turn, now: datetime) -> _Found | None:
+def _read_dispute(row: Rows, grant: _Grant, turn: Turn, now: datetime) -> _Found:
     """Read a dispute with its clock; days are counted in UTC."""
-    row = _one(connection, "find_dispute", {"dispute_id": grant.ref})
-    if row is None:
-        return None
-    sums = read_dispute_sums(connection, grant.ref)
-    opened_on, today = _day_of(row["opened_at"]), _day_of(now)
+    opened_on, today = _day_of(row["opened_at"]), require_utc(now).date()
     clock = start_clock(
         RegEFacts(
             noticed_on=opened_on,
@@ -258,25 +206,21 @@ def _read_dispute(connection: Connection[Any], grant: _Grant, turn: Turn, now: d
             is_point_of_sale=row["kind"] == "card_payment",
         )
     )
+    charge_minor, provisional_minor, writeoff_minor = row["charge_minor"], row["provisional_minor"], row["writeoff_minor"]
     facts = DisputeFacts(
         owner_matches=row["customer_id"] == turn.customer_id,
         state=row["state"],
-        charge_minor=row["charge_minor"],
+        charge_minor=charge_minor,
         currency=row["currency"],
         age_days=(today - opened_on).days,
         age_business_days=count_business_days(opened_on, today),
         is_new_account=clock.is_new_account,
-        provisional_minor=sums.provisional_minor,
-        writeoff_minor=sums.writeoff_minor,
+        provisional_minor=provisional_minor,
+        writeoff_minor=writeoff_minor,
         provisional_due=clock.needs_provisional_credit(today),
-        is_overdue=clock.is_overdue(today, is_credited=sums.provisional_minor > 0),
+        is_overdue=clock.is_overdue(today, is_credited=provisional_minor > 0),
     )
-    amounts = (
-        row["charge_minor"],
-        row["charge_minor"] - sums.provisional_minor,
-        sums.provisional_minor,
-        sums.provisional_minor - sums.writeoff_minor,
-    )
+    amounts = (charge_minor, charge_minor - provisional_minor, provisional_minor, provisional_minor - writeoff_minor)
     return _Found(
         facts,
         _known(grant, money=_money(row["currency"], *amounts)),
@@ -286,15 +230,28 @@ def _read_dispute(connection: Connection[Any], grant: _Grant, turn: Turn, now: d
     )
 
 
-def _read_hold(connection: Connection[Any], grant: _Grant, turn: Turn) -> _Found | None:
-    if not is_id(grant.ref, "tfr"):
-        return None
-    row = _one(connection, "find_hold", {"transfer_id": uuid_of(grant.ref)})
-    if row is None:
-        return None
+def _read_hold(row: Rows, grant: _Grant, turn: Turn, _now: datetime) -> _Found:
     facts = HoldFacts(row["customer_id"] == turn.customer_id, row["state"], row["amount_minor"], row["currency"])
     known = _known(grant, money=_money(row["currency"], row["amount_minor"]))
     return _Found(facts, known, account_id=row["account_id"])
+
+
+def _read_card(row: Rows, grant: _Grant, turn: Turn, _now: datetime) -> _Found:
+    return _Found(CardFacts(row["customer_id"] == turn.customer_id, row["status"]), _known(grant))
+
+
+def _read_case(row: Rows, grant: _Grant, _turn: Turn, _now: datetime) -> _Found:
+    return _Found(CaseFacts(row["kind"], row["state"]), _known(grant))
+
+
+_READERS: Mapping[HandleKind, Callable[[Rows, _Grant, Turn, datetime], _Found]] = {
+    HandleKind.TRANSACTION: _read_transaction,
+    HandleKind.BENEFICIARY: _read_beneficiary,
+    HandleKind.DISPUTE: _read_dispute,
+    HandleKind.HOLD: _read_hold,
+    HandleKind.CARD: _read_card,
+    HandleKind.CASE: _read_case,
+}
 
 
 def _known(grant: _Grant, *, money: tuple[Money, ...] = (), currency: str | None = None, token: str | None = None) -> KnownRecord:
@@ -307,19 +264,9 @@ def _money(currency: str, *amounts_minor: int) -> tuple[Money, ...]:
     return tuple(Money(amount, currency) for amount in amounts_minor)
 
 
-def _day_of(moment: datetime) -> date:
-    return require_utc(moment).date()
+def _day_of(moment: str) -> date:
+    return require_utc(datetime.fromisoformat(moment)).date()
 
 
 def _read_origin(text: str) -> Origin:
-    return Origin(text) if text in set(Origin) else Origin.MODEL
-
-
-def _one(connection: Connection[Any], name: str, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(QUERIES[name], parameters).fetchone()
-
-
-def _all(connection: Connection[Any], name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(QUERIES[name], parameters).fetchall()
+    return Origin(text) if text in _ORIGINS else Origin.MODEL

@@ -16,6 +16,7 @@ from domain.ids import make_id, require_id
 from domain.roles import Role
 from gates.case import Case, digest_state, read_case
 from gates.decision_store import SOURCE, StoredDecision, find_decision, find_latest_decision
+from gates.fact_reads import open_case
 from gates.fees import read_fees
 from gates.people import NotPermitted, require_person
 from gates.policy.bundle import PolicyBundle
@@ -47,7 +48,7 @@ from gates.review_store import (
     list_expired_reviews,
     lock_review,
 )
-from gates.submission import GateScope, Rules, Successor, follow_up, lock_subjects, require_submission
+from gates.submission import GateScope, Rules, Successor, follow_up
 from storage.events import append_event
 from storage.idempotency import KeyReused
 from storage.unit_of_work import unit_of_work
@@ -149,20 +150,16 @@ def _open_review(connection: Connection[Any], scope: GateScope, rules: Rules, re
     glimpsed = find_review(connection, review_id)
     if glimpsed is None:
         raise NotFound(f"no review {review_id}")
-    submission = require_submission(connection, scope, glimpsed.proposal_id)
-    lock_subjects(connection, scope, submission)
+    opened = open_case(connection, glimpsed.proposal_id, tenant_id=scope.tenant_id)
     lock_review(connection, review_id)
     review = find_review(connection, review_id)
     reviewed = find_decision(connection, glimpsed.decision_id)
-    latest = find_latest_decision(connection, glimpsed.proposal_id)
-    if review is None or reviewed is None or latest is None:
+    if review is None or reviewed is None or opened.latest_decision_id is None:
         raise BrokenInvariant(f"{review_id}: its rows are gone")
-    if review.state != "open" or latest.decision.decision_id != reviewed.decision.decision_id:
+    if review.state != "open" or opened.latest_decision_id != reviewed.decision.decision_id:
         raise ReviewClosed(f"the review is {review.state}")
-    bundle = rules.shelf.find_active(connection, proposal_id=glimpsed.proposal_id)
-    case = read_case(
-        connection, submission, tenant_id=scope.tenant_id, scorecard=rules.scorecard, now=now, fees=read_fees(bundle)
-    )
+    bundle = rules.shelf.choose(connection, opened.in_force, proposal_id=glimpsed.proposal_id)
+    case = read_case(connection, opened, tenant_id=scope.tenant_id, models=rules.models, now=now, fees=read_fees(bundle))
     return _Open(review=review, reviewed=reviewed, case=case, bundle=bundle)
 
 

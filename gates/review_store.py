@@ -109,6 +109,7 @@ def insert_review(
             "expires_at": expires_at,
             "priority": measure_priority(decision),
             "group_key": name_group(decision),
+            "operator_id": decision.operator_id,
         },
     )
     return review_id

@@ -10,7 +10,7 @@ from psycopg import Connection
 from psycopg.errors import CheckViolation, UniqueViolation
 
 from domain.decision import Decision, Outcome, Reason
-from domain.errors import BrokenInvariant, Conflict, NotFound
+from domain.errors import BrokenInvariant, Conflict
 from domain.event import Event
 from domain.ids import make_id, require_id
 from gates.case import Case, digest_state, read_case
@@ -21,21 +21,19 @@ from gates.decision_store import (
     EventLinks,
     StoredDecision,
     find_decision,
-    find_event_id,
     find_hold,
     find_latest_decision,
     is_frozen,
     store_decision,
 )
-from gates.fact_reads import find_turn
+from gates.fact_reads import open_case
 from gates.fees import read_fees
-from gates.inbox import Submission, find_submission
 from gates.policy.active import PolicyShelf
 from gates.policy.bundle import PolicyBundle
+from gates.registry import ModelShelf
 from gates.review_store import insert_review
-from gates.score.scorecard import Scorecard
-from gates.shadow import record_shadow
-from storage.events import append_event
+from gates.score.model import ScoreModel
+from gates.shadow import ShadowRules, record_shadow, record_shadow_score
 from storage.pools import Pool
 from storage.unit_of_work import unit_of_work
 
@@ -51,10 +49,11 @@ class AlreadyExecuted(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Hold what decides: the bundles in force and the scorecard."""
+    """Hold what decides: shelves of bundles and models. `scorecard` came with the release: it is installed where no score is."""
 
-    scorecard: Scorecard
+    scorecard: ScoreModel
     shelf: PolicyShelf = field(default_factory=PolicyShelf)
+    models: ModelShelf = field(default_factory=ModelShelf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ def decide_proposal(scope: GateScope, rules: Rules, proposal_id: str, *, now: da
     require_id(proposal_id, "prp")
     try:
         with unit_of_work(scope.pool, scope.context) as connection:
-            return _decide_once(connection, scope, rules, proposal_id, now).decision
+            return _decide_once(connection, scope, rules, proposal_id, now)
     except UniqueViolation:
         # Somebody who holds no lock of ours was first; what he wrote is the answer.
         with unit_of_work(scope.pool, scope.context) as connection:
@@ -101,19 +100,15 @@ def expire_allow(scope: GateScope, rules: Rules, decision_id: str, *, now: datet
         previous = find_decision(connection, decision_id)
         if previous is None or previous.decision.outcome is not Outcome.ALLOW:
             return None
-        frozen = _is_frozen(connection, previous.decision)
+        frozen = is_frozen(connection, kind=previous.decision.action.kind.value, operator_id=previous.decision.operator_id)
         if previous.decision.expires_at > now and not frozen:
             return None
-        submission = require_submission(connection, scope, previous.decision.proposal_id)
-        lock_subjects(connection, scope, submission)
-        latest = find_latest_decision(connection, previous.decision.proposal_id)
-        if latest is None or latest.decision.decision_id != decision_id:
+        opened = open_case(connection, previous.decision.proposal_id, tenant_id=scope.tenant_id)
+        if opened.latest_decision_id != decision_id:
             return None
         closing = FROZEN if frozen else Reason(code="allow_expired", outcome=Outcome.DENY, policy_id="gate")
-        bundle = rules.shelf.find_active(connection, proposal_id=submission.proposal_id)
-        case = read_case(
-            connection, submission, tenant_id=scope.tenant_id, scorecard=rules.scorecard, now=now, fees=read_fees(bundle)
-        )
+        bundle = rules.shelf.choose(connection, opened.in_force, proposal_id=previous.decision.proposal_id)
+        case = read_case(connection, opened, tenant_id=scope.tenant_id, models=rules.models, now=now, fees=read_fees(bundle))
         try:
             return follow_up(connection, case, bundle, Successor(previous, closing_reason=closing), now=now).decision
         except AlreadyExecuted:
@@ -134,26 +129,6 @@ def list_unexecuted_allows(scope: GateScope, *, since: datetime, limit: int) -> 
     return [(str(row[0]), row[2]) for row in rows]
 
 
-def require_submission(connection: Connection[Any], scope: GateScope, proposal_id: str) -> Submission:
-    """Return the inbox row. Raises: NotFound."""
-    submission = find_submission(connection, proposal_id, tenant_id=scope.tenant_id)
-    if submission is None:
-        raise NotFound(f"no proposal {proposal_id}")
-    return submission
-
-
-def lock_subjects(connection: Connection[Any], scope: GateScope, submission: Submission) -> None:
-    """Keep other decisions about this customer, and then this operator's, out until the transaction ends.
-
-    Two conversations about one customer cannot both fit what is left of one budget. Raises: NotFound for a lost turn.
-    """
-    turn = find_turn(connection, conversation_id=submission.conversation_id, message_id=submission.message_id)
-    if turn is None:
-        raise NotFound("the proposal's conversation or message does not exist")
-    for subject in (turn.customer_id, turn.operator_id):
-        connection.execute(QUERIES["lock_subject"], {"tenant_id": scope.tenant_id, "subject": subject})
-
-
 def follow_up(
     connection: Connection[Any], case: Case, bundle: PolicyBundle, successor: Successor, *, now: datetime
 ) -> StoredDecision:
@@ -162,20 +137,18 @@ def follow_up(
     While a freeze covers the act it is denied. A hold of the chain that is still open goes on: an allow posts it.
     Raises: AlreadyExecuted.
     """
-    proposal_id = case.submission.proposal_id
-    event_id = find_event_id(connection, subject=proposal_id, event_type="proposal.submitted")
+    proposal_id, event_id = case.submission.proposal_id, case.opened.submitted_event_id
     if event_id is None:
         raise BrokenInvariant(f"{proposal_id} was decided, but the log holds no proposal.submitted")
     links = EventLinks(
         proposal_digest=case.submission.digest, proposal_event_id=event_id, approval_event_id=successor.approval_event_id
     )
     counted = case.with_approvals(successor.approval_count)
-    closing = successor.closing_reason or (FROZEN if _is_frozen(connection, successor.previous.decision) else None)
     request = counted.to_input(
         make_id("dec", now),
         previous_decision_id=successor.previous.decision.decision_id,
         approval_id=successor.approval_id,
-        closing_reason=closing,
+        closing_reason=successor.closing_reason or (FROZEN if case.is_frozen else None),
     )
     hold = find_hold(connection, proposal_id)
     if hold is not None and hold.is_open(now):
@@ -186,35 +159,42 @@ def follow_up(
         raise AlreadyExecuted(f"{proposal_id} was executed; no further decision is made on it") from error
 
 
-def _decide_once(connection: Connection[Any], scope: GateScope, rules: Rules, proposal_id: str, now: datetime) -> StoredDecision:
-    submission = require_submission(connection, scope, proposal_id)
-    lock_subjects(connection, scope, submission)
-    existing = find_latest_decision(connection, proposal_id)
-    if existing is not None:
-        return existing
-    bundle = rules.shelf.find_active(connection, proposal_id=proposal_id)
-    case = read_case(
-        connection, submission, tenant_id=scope.tenant_id, scorecard=rules.scorecard, now=now, fees=read_fees(bundle)
-    )
-    frozen = is_frozen(connection, kind=submission.kind.value, operator_id=case.operator_id)
-    request = case.to_input(make_id("dec", now), closing_reason=FROZEN if frozen else None)
+def _decide_once(connection: Connection[Any], scope: GateScope, rules: Rules, proposal_id: str, now: datetime) -> Decision:
+    opened = open_case(connection, proposal_id, tenant_id=scope.tenant_id)
+    if opened.latest_decision_id is not None:
+        return _require_decision(connection, opened.latest_decision_id).decision
+    bundle = rules.shelf.choose(connection, opened.in_force, proposal_id=proposal_id)
+    case = read_case(connection, opened, tenant_id=scope.tenant_id, models=rules.models, now=now, fees=read_fees(bundle))
+    request = case.to_input(make_id("dec", now), closing_reason=FROZEN if case.is_frozen else None)
     decision = decide_action(request, bundle, now=now)
-    event_id = _append_submitted(connection, case, tenant_id=scope.tenant_id, now=now)
-    links = EventLinks(proposal_digest=submission.digest, proposal_event_id=event_id)
-    stored = _store(connection, case, decision, bundle, links, now=now)
-    if request.closing_reason is None:
-        record_shadow(connection, request, decision, rules.shelf, now=now)
+    submitted = _tell_of_submission(case, tenant_id=scope.tenant_id, now=now)
+    links = EventLinks(proposal_digest=opened.submission.digest, proposal_event_id=submitted.event_id)
+    _store(connection, case, decision, bundle, links, now=now, told_before=(submitted,))
+    record_shadow(connection, request, decision, rules.shelf, opened.in_force, now=now)
+    record_shadow_score(
+        connection, request, decision, ShadowRules(bundle, rules.models.open(connection, opened.in_force)), now=now
+    )
+    return decision
+
+
+def _require_decision(connection: Connection[Any], decision_id: str) -> StoredDecision:
+    stored = find_decision(connection, decision_id)
+    if stored is None:
+        raise BrokenInvariant(f"{decision_id} exists and cannot be read")
     return stored
 
 
-def _is_frozen(connection: Connection[Any], decision: Decision) -> bool:
-    return is_frozen(connection, kind=decision.action.kind.value, operator_id=decision.operator_id)
-
-
 def _store(
-    connection: Connection[Any], case: Case, decision: Decision, bundle: PolicyBundle, links: EventLinks, *, now: datetime
+    connection: Connection[Any],
+    case: Case,
+    decision: Decision,
+    bundle: PolicyBundle,
+    links: EventLinks,
+    *,
+    now: datetime,
+    told_before: tuple[Event, ...] = (),
 ) -> StoredDecision:
-    stored = store_decision(connection, decision, links)
+    stored = store_decision(connection, decision, links, told_before=told_before)
     if decision.outcome is Outcome.REVIEW:
         insert_review(
             connection,
@@ -226,25 +206,19 @@ def _store(
     return stored
 
 
-def _append_submitted(connection: Connection[Any], case: Case, *, tenant_id: str, now: datetime) -> str:
+def _tell_of_submission(case: Case, *, tenant_id: str, now: datetime) -> Event:
     submission = case.submission
-    event_id = make_id("evt", now)
-    message_event_id = find_event_id(connection, subject=submission.message_id, event_type="message.received")
-    append_event(
-        connection,
-        Event(
-            event_id=event_id,
-            event_type="proposal.submitted",
-            source=SOURCE,
-            subject=submission.proposal_id,
-            tenant_id=tenant_id,
-            occurred_at=submission.proposal.submitted_at if submission.proposal else now,
-            recorded_at=now,
-            account_id=case.action.account_id,
-            idempotency_key=submission.proposal_id,
-            amount_minor=case.action.amount_minor,
-            currency=case.action.currency,
-            data={**submission.to_event_data(), "message_event_id": message_event_id},
-        ),
+    return Event(
+        event_id=make_id("evt", now),
+        event_type="proposal.submitted",
+        source=SOURCE,
+        subject=submission.proposal_id,
+        tenant_id=tenant_id,
+        occurred_at=submission.proposal.submitted_at if submission.proposal else now,
+        recorded_at=now,
+        account_id=case.action.account_id,
+        idempotency_key=submission.proposal_id,
+        amount_minor=case.action.amount_minor,
+        currency=case.action.currency,
+        data={**submission.to_event_data(), "message_event_id": case.opened.message_event_id},
     )
-    return event_id

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from domain.roles import Role
-from masking.classes import PiiClass
+from masking.classes import PiiClass, canonical_form
 
 
 class View(StrEnum):
@@ -28,26 +28,63 @@ class Purpose(StrEnum):
     RECORD = "record"
     REVIEW = "review"
     AUDIT = "audit"
+    TOOL = "tool"
+    """A program resolves a value to act with it; nobody looks."""
+    CLI = "cli"
 
 
+class Condition(StrEnum):
+    """Name what an entitlement may ask for beside a role."""
+
+    OFFICE_NETWORK = "office_network"
+    TRUSTED_DEVICE = "trusted_device"
+    OWN_CASE = "own_case"
+    NOT_SENSITIVE = "not_sensitive"
+    """The customer is of no segment that asks for more care."""
+
+
+EVERY_CONDITION = frozenset(Condition)
 _ORDER = tuple(View)
-Entitlements = Mapping[tuple[Role, PiiClass, Purpose], View]
-"""What is not listed is hidden."""
+_LEAST_FOR_LAST4 = 8
+_PARTS_OF_A_DATE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Entitlement:
+    """Hold one view and what must hold for it."""
+
+    view: View
+    needs: frozenset[Condition] = field(default_factory=frozenset)
+
+
+Entitlements = Mapping[tuple[Role, PiiClass, Purpose], View | tuple[Entitlement, ...]]
+"""What is not listed is hidden. A bare view needs nothing; of several entitlements the most that holds counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Hold who looks, with every role he has, and why."""
+    """Hold who looks, with every role he has, why, and which conditions he meets."""
 
     actor: str
     roles: frozenset[Role]
     purpose: Purpose
+    meets: frozenset[Condition] = frozenset()
 
 
 def view_for(entitlements: Entitlements, viewer: Viewer, pii_class: PiiClass) -> View:
-    """Return the most that any of the viewer's roles may see."""
-    views = [entitlements.get((role, pii_class, viewer.purpose), View.HIDDEN) for role in viewer.roles]
+    """Return the most that any of the viewer's roles may see, as he meets the conditions."""
+    views = [
+        entitlement.view
+        for role in viewer.roles
+        for entitlement in _listed(entitlements, role, pii_class, viewer.purpose)
+        if entitlement.needs <= viewer.meets
+    ]
     return min(views, key=_ORDER.index, default=View.HIDDEN)
+
+
+def _listed(entitlements: Entitlements, role: Role, pii_class: PiiClass, purpose: Purpose) -> tuple[Entitlement, ...]:
+    listed = entitlements.get((role, pii_class, purpose), ())
+    return (Entitlement(listed),) if isinstance(listed, View) else listed
 
 
 def render_value(pii_class: PiiClass, value: str, view: View) -> str:
@@ -55,11 +92,16 @@ def render_value(pii_class: PiiClass, value: str, view: View) -> str:
     if view is View.PLAIN:
         return value
     if view is View.LAST4:
-        kept = [character for character in value if character.isalnum()][-4:]
-        return "•••• " + "".join(kept)
+        characters = [character for character in value if character.isalnum()]
+        # Never more than is hidden: of a short value four would be all of it, or nearly.
+        return "•••• " + "".join(characters[-4:]) if len(characters) >= _LEAST_FOR_LAST4 else "••••"
     if view is View.MASKED:
         return _mask(pii_class, value)
     return chip_for(pii_class)
+
+
+ERASED_CHIP = "[erased]"
+"""What stands in the place of a value that was erased."""
 
 
 def chip_for(pii_class: PiiClass) -> str:
@@ -74,9 +116,16 @@ def _mask(pii_class: PiiClass, value: str) -> str:
         return " ".join(f"{word[0]}•••" for word in value.split())
     if pii_class is PiiClass.EMAIL and "@" in value:
         return f"{value[0]}•••@{value.rpartition('@')[2]}"
-    if pii_class is PiiClass.BIRTH_DATE and (year := re.search(r"\d{4}", value)):
-        return f"{year[0]}-••-••"
+    if pii_class is PiiClass.BIRTH_DATE and (year := _year_of(value)):
+        return f"{year}-••-••"
     return "••••"
+
+
+def _year_of(value: str) -> str | None:
+    """Return the year of a written date that has its parts apart; None where four digits might be a day and a month."""
+    parts = re.findall(r"\d+|[^\W\d_]+", canonical_form(PiiClass.BIRTH_DATE, value))
+    years = [part for part in parts if re.fullmatch(r"(?:19|20)[0-9]{2}", part)]
+    return years[0] if len(parts) >= _PARTS_OF_A_DATE and len(years) == 1 else None
 
 
 def _table() -> Entitlements:
@@ -86,9 +135,18 @@ def _table() -> Entitlements:
         PiiClass.EMAIL: plain,
         PiiClass.PHONE: plain,
         PiiClass.ADDRESS: plain,
+        PiiClass.USERNAME: plain,
         PiiClass.LITERAL: plain,
+        PiiClass.OTHER: masked,
     }
-    numbers = {PiiClass.CARD: last4, PiiClass.IBAN: last4, PiiClass.ACCOUNT: last4, PiiClass.ROUTING: last4}
+    numbers = {
+        PiiClass.CARD: last4,
+        PiiClass.IBAN: last4,
+        PiiClass.ACCOUNT: last4,
+        PiiClass.ROUTING: last4,
+        PiiClass.WALLET: last4,
+        PiiClass.CUSTOMER_ID: last4,
+    }
     papers = {PiiClass.NATIONAL_ID: last4, PiiClass.PASSPORT: last4, PiiClass.LICENSE: last4}
     traces = {PiiClass.IP: plain, PiiClass.DEVICE: plain}
     everything_masked = dict.fromkeys(PiiClass, masked) | {PiiClass.LITERAL: plain}
@@ -100,11 +158,13 @@ def _table() -> Entitlements:
         | traces
         | {PiiClass.BIRTH_DATE: plain, PiiClass.IBAN: plain, PiiClass.ACCOUNT: plain},
         Role.ONBOARDING: contact | numbers | dict.fromkeys(papers, plain) | {PiiClass.BIRTH_DATE: plain},
-        Role.APPROVER: contact | numbers | {PiiClass.PHONE: masked, PiiClass.EMAIL: masked, PiiClass.ADDRESS: masked},
+        Role.APPROVER: contact
+        | numbers
+        | {PiiClass.PHONE: masked, PiiClass.EMAIL: masked, PiiClass.ADDRESS: masked, PiiClass.USERNAME: masked},
         Role.AUDITOR: everything_masked,
         Role.ADMIN: {PiiClass.LITERAL: plain},
     }
-    table: dict[tuple[Role, PiiClass, Purpose], View] = {}
+    table: dict[tuple[Role, PiiClass, Purpose], View | tuple[Entitlement, ...]] = {}
     for role, views in by_role.items():
         for pii_class, view in views.items():
             if pii_class is PiiClass.SECRET:
@@ -113,7 +173,20 @@ def _table() -> Entitlements:
                 # A list of customers is for finding one: names, and nothing to copy.
                 if purpose is not Purpose.CUSTOMER_LIST or pii_class in {PiiClass.PERSON, PiiClass.LITERAL}:
                     table[role, pii_class, purpose] = view
+    # Papers in full: to the investigator of the case, at his desk, unless the customer asks for more care.
+    in_full = Entitlement(plain, frozenset({Condition.OWN_CASE, Condition.OFFICE_NETWORK, Condition.NOT_SENSITIVE}))
+    for pii_class in papers:
+        for purpose in Purpose:
+            if purpose is not Purpose.CUSTOMER_LIST:
+                table[Role.INVESTIGATOR, pii_class, purpose] = (Entitlement(last4), in_full)
     return table
 
 
 DEFAULT_ENTITLEMENTS: Entitlements = _table()
+
+TOOL_ENTITLEMENTS: Mapping[str, frozenset[PiiClass]] = {
+    "bank_instruction": frozenset({PiiClass.IBAN, PiiClass.ACCOUNT, PiiClass.ROUTING, PiiClass.PERSON}),
+    "screening": frozenset({PiiClass.PERSON, PiiClass.BIRTH_DATE}),
+    "search": frozenset(),
+}
+"""Which classes a program may resolve, to act with them. A tool that is not here resolves nothing."""

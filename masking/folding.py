@@ -33,6 +33,12 @@ def fold_text(text: str) -> FoldedText:
     return FoldedText("".join(characters), places)
 
 
+def fold_case(text: str) -> str:
+    """Return a text in small letters, place by place: a letter whose small form is longer stays as it is."""
+    small = text.lower()
+    return small if len(small) == len(text) else "".join(part if len(part := one.lower()) == 1 else one for one in text)
+
+
 def fold_word(word: str) -> str:
     """Fold one value."""
     return fold_text(word).characters

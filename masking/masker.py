@@ -1,89 +1,83 @@
-"""The way in: a message becomes MaskedText, its values go to the vault, and the conversation may resolve them."""
+"""The way in: a text becomes MaskedText, its values go to the vault, and the conversation may resolve them."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections import OrderedDict
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from threading import Lock
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
-from domain.errors import BrokenInvariant, InvalidInput
-from masking.classes import PiiClass
-from masking.detection import POLICY_VERSION, Detection, DetectionSource, Detector
+from domain.errors import BrokenInvariant
+from domain.origin import Origin
+from masking import detection, guard, phones
+from masking.detection import POLICY_VERSION, Detection, Detects
+from masking.guard import Surface, check_outgoing
 from masking.input_text import require_text
 from masking.keys import KeyProvider
-from masking.text import MaskedText, _seal_masked
-from masking.tokens import UNKNOWN_REFERENCE, find_tokens
-from masking.vault import KnownValues, PiiItem, Transact, Vault
-from masking.writing import TokenOf, Writer
+from masking.masked_message import (
+    FoundValues,
+    MaskedMessage,
+    MaskedSpan,
+    MaskScope,
+    TextToMask,
+    keep_tokens,
+    origins_of,
+    whole_value,
+)
+from masking.masking_cache import MaskingCache
+from masking.meter import MaskMeter
+from masking.number_index import NumberIndex, NumberIndexes
+from masking.token_writing import MaskedTextTooLong, MaskingIncomplete, TokenWriter
+from masking.tokens import find_tokens
+from masking.vault import KnownValues, Source, Transact, Vault
 
-_MAX_MASKED_BYTES = 131_072
-_CACHE_SIZE = 2_048
-
-
-class MaskedTextTooLong(InvalidInput):
-    """Say that a text holds so many values that it does not fit once masked."""
-
-    code = "masked_text_too_long"
-
-
-class MaskingIncomplete(BrokenInvariant):
-    """Say that the written text does not hold exactly the tokens that were put in."""
-
-    code = "masking_incomplete"
-
-
-@dataclass(frozen=True, slots=True)
-class MaskScope:
-    """Hold where a text stands: the conversation that may resolve its tokens, and whose values they are (the customer)."""
-
-    tenant_id: str
-    conversation_id: str
-    subject_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class MaskedSpan:
-    """Hold one value's place in the original text and what stands for it."""
-
-    start: int
-    end: int
-    pii_class: PiiClass
-    source: DetectionSource
-    token: str
-
-
-@dataclass(frozen=True, slots=True)
-class MaskedMessage:
-    """Hold a masked text and where its values stood. No value is in here."""
-
-    masked: MaskedText
-    spans: tuple[MaskedSpan, ...]
+__all__ = ["MaskScope", "MaskedMessage", "MaskedSpan", "MaskedTextTooLong", "Masker", "MaskingIncomplete", "TextToMask"]
 
 
 class Masker:
-    """Mask texts of one process. Owns the vault's transactions: tokens are committed before a masked text exists."""
+    """Mask texts of one process. Owns the vault's transactions: tokens are committed before a masked text is handed out.
 
-    def __init__(self, *, detector: Detector, vault: Vault, keys: KeyProvider, transact: Transact) -> None:
+    `monotonic` counts seconds: with it, known values are kept for a minute, so that a conversation reads them once.
+    """
+
+    def __init__(
+        self,
+        *,
+        detector: Detects,
+        vault: Vault,
+        keys: KeyProvider,
+        transact: Transact,
+        indexes: NumberIndexes | None = None,
+        meter: MaskMeter | None = None,
+        monotonic: Callable[[], float] | None = None,
+    ) -> None:
         self._detector = detector
         self._vault = vault
         self._keys = keys
         self._transact = transact
-        self._writer = Writer()
-        self._cache: OrderedDict[bytes, MaskedMessage] = OrderedDict()
-        self._lock = Lock()
+        self._indexes = indexes
+        self._meter = meter
+        self._tokens = TokenWriter(vault)
+        self._cache = MaskingCache(monotonic)
+        self._stopwatch = monotonic or _stand_still
 
     def open_conversation(self, scope: MaskScope, *, actor: str) -> KnownValues:
         """Return what the record knows of the conversation's customer, and let the conversation resolve it. Idempotent.
 
-        One audit row. Raises: TenantKeyMissing, SealBroken.
+        One audit row for each load. Raises: TenantKeyMissing, SealBroken.
         """
-        known = self._vault.known_values(self._transact, tenant_id=scope.tenant_id, subject_id=scope.subject_id, actor=actor)
-        with self._transact(scope.tenant_id) as conn:
-            tokens = [value.token for value in known.values]
-            self._vault.grant_tokens(conn, tokens, tenant_id=scope.tenant_id, conversation_id=scope.conversation_id)
+        tenant_id, epoch = scope.tenant_id, self._cache.epoch
+        known = self._cache.find_known_values(tenant_id, scope.subject_id, actor)
+        if known is None:
+            known = self._vault.known_values(self._transact, tenant_id=tenant_id, subject_id=scope.subject_id, actor=actor)
+            self._cache.keep_known_values(known, tenant_id=tenant_id, actor=actor, epoch=epoch)
+        if scope.conversation_id is not None and not self._cache.is_granted(tenant_id, scope.conversation_id, known.version):
+            with self._transact(tenant_id) as conn:
+                tokens = [value.token for value in known.values]
+                self._vault.grant_tokens(
+                    conn, tokens, tenant_id=tenant_id, conversation_id=scope.conversation_id, origin=Origin.LEDGER
+                )
+            self._cache.note_granted(tenant_id, scope.conversation_id, known.version, epoch=epoch)
         return known
 
     def mask_message(
@@ -94,109 +88,177 @@ class Masker:
         known_values: KnownValues | None = None,
         merchants: Collection[str] = (),
         message_id: str | None = None,
+        origin: Origin = Origin.STAFF,
     ) -> MaskedMessage:
         """Mask what a person wrote. Text in the shape of a token is escaped: it stands for itself and resolves nothing.
 
         With `message_id` the written forms are kept, so that the message comes back byte for byte. Idempotent.
         Raises: NotText, TextTooLong, MaskedTextTooLong, TenantKeyMissing, WritingFailed, MaskingIncomplete.
         """
-        require_text(text)
-        key = self._cache_key("message", text, scope, known_values, merchants)
-        held = self._held(key)
-        if held is None:
-            detections = self._detector.detect(text, known_values=known_values, merchants=merchants)
-            held = self._write(text, detections, scope=scope, kept=())
-            self._hold(key, held)
-        if message_id is not None:
-            self._store_surfaces(text, held, scope=scope, message_id=message_id)
-        return held
+        item = TextToMask(text, scope, known_values, message_id)
+        return self.mask_many([item], tenant_id=scope.tenant_id, merchants=merchants, origin=origin)[0]
+
+    def mask_many(
+        self,
+        items: Sequence[TextToMask],
+        *,
+        tenant_id: str,
+        merchants: Collection[str] = (),
+        origin: Origin,
+        source: Source = "message",
+    ) -> tuple[MaskedMessage, ...]:
+        """Mask several texts in one transaction of the vault: all of them, or none. Returns them in their order.
+
+        Idempotent. Raises: as `mask_message`.
+        """
+        for item in items:
+            require_text(item.text)
+            if item.scope.tenant_id != tenant_id:
+                raise BrokenInvariant("a text of another tenant among those to be masked", code="other_tenants_text")
+        epoch, index = self._cache.epoch, self._index_of(tenant_id)
+        keys = [self._cache_key(item, merchants, origin, source, index) for item in items]
+        results = [self._cache.find_text(key) for key in keys]
+        started_s = self._stopwatch()
+        found = {place: self._find(item, merchants, origin, index) for place, item in enumerate(items) if results[place] is None}
+        unstored = [
+            place
+            for place, item in enumerate(items)
+            if item.message_id is not None and not self._cache.is_stored(keys[place], item.message_id)
+        ]
+        if found or unstored:
+            with self._transact(tenant_id) as conn:
+                for place, message in zip(found, self._tokens.write(conn, list(found.values()), source=source), strict=True):
+                    results[place] = message
+                masked = [message for message in results if message is not None]
+                for place in unstored:
+                    self._tokens.store_surfaces(conn, items[place], masked[place])
+        masked = [message for message in results if message is not None]
+        for place in found:
+            self._cache.keep_text(keys[place], masked[place], tenant_id=tenant_id, epoch=epoch)
+        for place in unstored:
+            self._cache.note_stored(keys[place], items[place].message_id or "", tenant_id=tenant_id, epoch=epoch)
+        self._count([masked[place] for place in found], hits=len(items) - len(found), started_s=started_s)
+        return tuple(masked)
 
     def mask_output(
-        self, text: str, *, scope: MaskScope, known_values: KnownValues | None = None, merchants: Collection[str] = ()
+        self,
+        text: str,
+        *,
+        scope: MaskScope,
+        known_values: KnownValues | None = None,
+        merchants: Collection[str] = (),
+        origin: Origin = Origin.MODEL,
     ) -> MaskedMessage:
         """Mask what a model or a template wrote, before it is stored: tokens of this conversation stay, all others go.
 
-        Raises: as `mask_message`.
+        Raises: as `mask_message`, and LeakBlocked where a value is left.
         """
         require_text(text)
-        with self._transact(scope.tenant_id) as conn:
-            granted = self._vault.list_granted(conn, tenant_id=scope.tenant_id, conversation_id=scope.conversation_id)
-        cleaned, kept = _keep_tokens(text, granted)
+        started_s = self._stopwatch()
+        granted: frozenset[str] = frozenset()
+        if scope.conversation_id is not None:
+            with self._transact(scope.tenant_id) as conn:
+                granted = self._vault.list_granted(conn, tenant_id=scope.tenant_id, conversation_id=scope.conversation_id)
+        cleaned, kept = keep_tokens(text, granted)
         places = [(match.start, match.end) for match in find_tokens(cleaned)]
-        detections = self._detector.detect(cleaned, known_values=known_values, merchants=merchants, keep=places)
-        return self._write(cleaned, detections, scope=scope, kept=kept)
-
-    def _write(self, text: str, detections: Sequence[Detection], *, scope: MaskScope, kept: tuple[str, ...]) -> MaskedMessage:
-        surfaces = list(dict.fromkeys((one.pii_class, text[one.start : one.end]) for one in detections if one.token is None))
-        items = [PiiItem(pii_class, surface, scope.subject_id) for pii_class, surface in surfaces]
-        token_of: dict[tuple[PiiClass, str], str] = {}
+        index = self._index_of(scope.tenant_id)
+        detections = self._detect(cleaned, known_values, merchants, index, keep=places)
+        found = FoundValues(cleaned, scope, detections, tuple(origin for _ in detections), kept)
         with self._transact(scope.tenant_id) as conn:
-            minted = self._vault.tokenize_many(conn, items, tenant_id=scope.tenant_id, source="message")
-            token_of |= zip(surfaces, minted, strict=True)
-            known = {(one.pii_class, text[one.start : one.end]): one.token for one in detections if one.token is not None}
-            token_of |= known
-            used = [token_of[one.pii_class, text[one.start : one.end]] for one in detections]
-            self._vault.grant_tokens(conn, used, tenant_id=scope.tenant_id, conversation_id=scope.conversation_id)
-        masked = self._seal(text, detections, token_of, used=used, kept=kept)
-        spans = (
-            MaskedSpan(one.start, one.end, one.pii_class, one.source, token) for one, token in zip(detections, used, strict=True)
-        )
-        return MaskedMessage(masked, tuple(spans))
+            (message,) = self._tokens.write(conn, [found], source="message")
+            check_outgoing(message.masked.text, index=index, known_values=known_values, surface=Surface.STORED)
+        self._count([message], hits=0, started_s=started_s)
+        return message
 
-    def _seal(
-        self, text: str, detections: Sequence[Detection], token_of: TokenOf, *, used: Sequence[str], kept: tuple[str, ...]
-    ) -> MaskedText:
-        written = self._writer.write(text, detections, token_of)
-        if len(written.encode()) > _MAX_MASKED_BYTES:
-            raise MaskedTextTooLong(f"masked, the text has more than {_MAX_MASKED_BYTES} bytes: send it in parts")
-        masked = _seal_masked(written)
-        if sorted(masked.tokens) != sorted([*used, *kept]):
-            raise MaskingIncomplete(f"{len(masked.tokens)} tokens stand in the masked text, {len(used) + len(kept)} were put in")
-        return masked
+    def holds_values(
+        self, text: str, *, tenant_id: str, known_values: KnownValues | None = None, merchants: Collection[str] = ()
+    ) -> bool:
+        """Say whether anything in a text would be masked. Writes nothing. Raises: NotText, TextTooLong."""
+        return bool(self._detect(require_text(text), known_values, merchants, self._index_of(tenant_id)))
 
-    def _store_surfaces(self, text: str, message: MaskedMessage, *, scope: MaskScope, message_id: str) -> None:
-        surfaces = [(ordinal, span.token, text[span.start : span.end]) for ordinal, span in enumerate(message.spans)]
-        if not surfaces:
-            return
-        with self._transact(scope.tenant_id) as conn:
-            self._vault.store_surfaces(
-                conn, surfaces, tenant_id=scope.tenant_id, message_id=message_id, subject_id=scope.subject_id
-            )
+    def allow_tokens(self, tokens: Sequence[str], *, scope: MaskScope, origin: Origin) -> None:
+        """Let a conversation resolve tokens that stand in records which it may name. Idempotent."""
+        if tokens and scope.conversation_id is not None:
+            with self._transact(scope.tenant_id) as conn:
+                self._vault.grant_tokens(
+                    conn, tokens, tenant_id=scope.tenant_id, conversation_id=scope.conversation_id, origin=origin
+                )
+
+    def close(self) -> None:
+        """End the processes that detect, where there are any."""
+        close = getattr(self._detector, "close", None)
+        if close is not None:
+            close()
+
+    def forget_subject(self, tenant_id: str, subject_id: str) -> None:  # noqa: ARG002
+        """Drop what is kept of a subject, because it was erased: his values may stand in a text about anyone."""
+        if self._indexes is not None:
+            self._indexes.forget(tenant_id)
+        self.forget_tenant(tenant_id)
+
+    def forget_tenant(self, tenant_id: str) -> None:
+        """Drop what is kept of a tenant, because its records changed, and every value that finders keep."""
+        self._cache.forget_tenant(tenant_id)
+        guard.forget_known_values()
+        detection.forget_known_values()
+        phones.forget_numbers()
+        forget = getattr(self._detector, "forget_known_values", None)
+        if forget is not None:
+            forget()
+
+    def _index_of(self, tenant_id: str) -> NumberIndex | None:
+        return None if self._indexes is None else self._indexes.of(tenant_id)
+
+    def _find(self, item: TextToMask, merchants: Collection[str], origin: Origin, index: NumberIndex | None) -> FoundValues:
+        if item.whole is not None:
+            detections = whole_value(item.text, item.whole)
+        else:
+            detections = self._detect(item.text, item.known_values, merchants, index)
+        if item.is_merchants:
+            detections = tuple(one for one in detections if one.source != "model")
+        return FoundValues(item.text, item.scope, detections, origins_of(item.text, detections, origin))
+
+    def _detect(
+        self,
+        text: str,
+        known_values: KnownValues | None,
+        merchants: Collection[str],
+        index: NumberIndex | None,
+        keep: Collection[tuple[int, int]] = (),
+    ) -> tuple[Detection, ...]:
+        numbers: dict[str, Any] = {} if index is None else {"known_numbers": index}
+        return self._detector.detect(text, known_values=known_values, merchants=merchants, keep=keep, **numbers)
 
     def _cache_key(
-        self, kind: str, text: str, scope: MaskScope, known_values: KnownValues | None, merchants: Collection[str]
+        self, item: TextToMask, merchants: Collection[str], origin: Origin, source: Source, index: NumberIndex | None
     ) -> bytes:
-        record = known_values.version if known_values else ""
-        names = "\x1f".join(sorted(merchants))
-        context = (kind, POLICY_VERSION, scope.tenant_id, scope.conversation_id, scope.subject_id, record, names, text)
+        scope = item.scope
+        context = (
+            POLICY_VERSION,
+            origin.value,
+            source,
+            scope.tenant_id,
+            scope.conversation_id or "",
+            scope.subject_id,
+            item.known_values.version if item.known_values else "",
+            index.version if index else "",
+            item.whole.value if item.whole else "",
+            "merchant" if item.is_merchants else "",
+            "\x1f".join(sorted(merchants)),
+            item.text,
+        )
         key = self._keys.tenant_keys(scope.tenant_id).cache
         return hmac.digest(key, "\x1e".join(context).encode(), hashlib.sha256)
 
-    def _held(self, key: bytes) -> MaskedMessage | None:
-        with self._lock:
-            held = self._cache.get(key)
-            if held is not None:
-                self._cache.move_to_end(key)
-            return held
-
-    def _hold(self, key: bytes, message: MaskedMessage) -> None:
-        with self._lock:
-            self._cache[key] = message
-            if len(self._cache) > _CACHE_SIZE:
-                self._cache.popitem(last=False)
+    def _count(self, messages: Sequence[MaskedMessage], *, hits: int, started_s: float) -> None:
+        if self._meter is None:
+            return
+        for _ in range(hits):
+            self._meter.count_cache_hit()
+        share_s = (self._stopwatch() - started_s) / max(1, len(messages))
+        for message in messages:
+            self._meter.count_text([(span.pii_class, span.source) for span in message.spans], duration_s=share_s)
 
 
-def _keep_tokens(text: str, granted: frozenset[str]) -> tuple[str, tuple[str, ...]]:
-    """Write granted tokens in their exact form and everything else of that shape as unknown."""
-    parts: list[str] = []
-    kept: list[str] = []
-    end = 0
-    for match in find_tokens(text):
-        parts.append(text[end : match.start])
-        if match.token is not None and match.token in granted:
-            parts.append(match.token)
-            kept.append(match.token)
-        else:
-            parts.append(UNKNOWN_REFERENCE)
-        end = match.end
-    return "".join([*parts, text[end:]]), tuple(kept)
+def _stand_still() -> float:
+    return 0.0

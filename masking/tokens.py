@@ -45,7 +45,7 @@ class TokenMatch:
 
 
 def mint_token(key: bytes, *, pii_class: PiiClass, canonical: str, counter: int = 0) -> str:
-    """Make the token of a value. `counter` is 0 unless two values clash in 40 bits."""
+    """Make the token of a value. `counter` is 0 unless that token is taken."""
     message = f"{pii_class.value}\x1f{canonical}\x1f{counter}".encode()
     number = int.from_bytes(hmac.digest(key, message, hashlib.sha256)[:5], "big")
     return f"<{pii_class.value}_{_encode(number, _BODY_LENGTH)}-{_encode(_check_number(pii_class, number), 2)}>"

@@ -5,16 +5,44 @@ A value is opened after the transaction that holds its audit row has committed. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from psycopg import Connection
+
+from domain.errors import Forbidden, InvalidInput
 from masking.classes import PiiClass
-from masking.entitlements import DEFAULT_ENTITLEMENTS, Entitlements, View, Viewer, chip_for, render_value, view_for
+from masking.data_keys import list_erased
+from masking.entitlements import (
+    DEFAULT_ENTITLEMENTS,
+    ERASED_CHIP,
+    TOOL_ENTITLEMENTS,
+    Entitlements,
+    Purpose,
+    View,
+    Viewer,
+    chip_for,
+    render_value,
+    view_for,
+)
 from masking.keys import KeyProvider
+from masking.restoring import StreamRestorer
 from masking.text import MaskedText
-from masking.tokens import UNKNOWN_REFERENCE, TokenMatch, class_of_token, find_open_tail, find_tokens
-from masking.vault import QUERIES, SealedRow, Transact, open_value
+from masking.tokens import UNKNOWN_REFERENCE, TokenMatch, class_of_token, find_tokens
+from masking.vault import QUERIES, SealedRow, Transact, keys_for, open_value
+
+
+class ToolNotEntitled(Forbidden):
+    """Say that a tool asked for a class of values that it may not resolve."""
+
+    code = "tool_not_entitled"
+
+
+class UnknownReference(InvalidInput):
+    """Say that a token does not exist, does not resolve in this conversation, or was erased."""
+
+    code = "unknown_reference"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +124,7 @@ class Unmasker:
         views = [view_for(self._entitlements, viewer, class_of_token(field.token)) for field in fields]
         asked = [(field, view) for field, view in zip(fields, views, strict=True) if view is not View.HIDDEN]
         rows: list[SealedRow] = []
+        erased: frozenset[str] = frozenset()
         if asked:
             columns = {
                 "subjects": [field.subject_id for field, _ in asked],
@@ -104,7 +133,10 @@ class Unmasker:
             }
             with self._transact(tenant_id) as conn:
                 rows = conn.execute(QUERIES["reveal_of_records"], _who(viewer) | columns).fetchall()
-        keys = self._keys.tenant_keys(tenant_id)
+                missing = {field.subject_id for field, _ in asked} - {row[3] for row in rows}
+                if missing:
+                    erased = list_erased(conn, sorted(missing), tenant_id=tenant_id)
+        keys = keys_for(self._keys, tenant_id, rows)
         opened = {(row[3], row[0]): open_value(keys, row) for row in rows}
         pieces = []
         for field, view in zip(fields, views, strict=True):
@@ -112,11 +144,37 @@ class Unmasker:
             value = opened.get((field.subject_id, field.token))
             if view is View.HIDDEN:
                 pieces.append(Segment("chip", chip_for(pii_class), pii_class))
+            elif value is None and field.subject_id in erased:
+                pieces.append(Segment("chip", ERASED_CHIP, pii_class))
             elif value is None:
                 pieces.append(Segment("chip", UNKNOWN_REFERENCE))
             else:
                 pieces.append(_piece(pii_class, value, view))
         return tuple(pieces)
+
+    def resolve_for_tool(self, tool: str, tokens: Sequence[str], *, scope: RevealScope, actor: str) -> Mapping[str, str]:
+        """Return the values that a program needs to act, by their tokens: all of them, or none and no audit row.
+
+        Raises: ToolNotEntitled, UnknownReference, SealBroken, TenantKeyMissing, psycopg.Error.
+        """
+        allowed = TOOL_ENTITLEMENTS.get(tool, frozenset())
+        for token in tokens:
+            match = next(find_tokens(token), None)
+            if match is None or match.token != token:
+                raise UnknownReference("a token is damaged or invented: nothing was resolved")
+            if class_of_token(token) not in allowed:
+                raise ToolNotEntitled(f"tool {tool} may not resolve {class_of_token(token).value}: nothing was resolved")
+        if not tokens:
+            return {}
+        asked = sorted(set(tokens))
+        who = {"actor": actor, "roles": f"tool:{tool}", "purpose": Purpose.TOOL.value}
+        with self._transact(scope.tenant_id) as conn:
+            rows = _ask(conn, who, dict.fromkeys(asked, View.PLAIN), scope, message_id=None)
+            if len({row[0] for row in rows}) < len(asked):
+                # Rolls the audit rows back: nobody was given anything.
+                raise UnknownReference("a token does not resolve in this conversation: nothing was resolved")
+        keys = keys_for(self._keys, scope.tenant_id, rows)
+        return {row[0]: open_value(keys, row) for row in rows}
 
     def start_stream(self, *, viewer: Viewer, scope: RevealScope) -> StreamRestorer:
         """Return a restorer for text that comes in chunks. Each token is looked up once."""
@@ -136,7 +194,9 @@ class Unmasker:
         }
         asked = {token: view for token, view in views.items() if view is not View.HIDDEN}
         by_place: dict[tuple[int, str], Segment] = {}
-        for row, value in self._open(asked, viewer=viewer, scope=scope, message_id=message_id):
+        opened, erased = self._open(asked, viewer=viewer, scope=scope, message_id=message_id)
+        by_token |= {token: Segment("chip", ERASED_CHIP, class_of_token(token)) for token in erased}
+        for row, value in opened:
             token, ordinal = row[0], row[2]
             piece = _piece(PiiClass(row[1]), value, asked[token])
             if ordinal is None:
@@ -147,63 +207,43 @@ class Unmasker:
 
     def _open(
         self, asked: Mapping[str, View], *, viewer: Viewer, scope: RevealScope, message_id: str | None
-    ) -> list[tuple[SealedRow, str]]:
+    ) -> tuple[list[tuple[SealedRow, str]], frozenset[str]]:
+        """Return what the vault gave, opened, and which of the rest were erased."""
         if not asked:
-            return []
-        question = _who(viewer) | {
-            "conversation_id": scope.conversation_id,
-            "subject_id": scope.subject_id,
-            "message_id": message_id,
-            "tokens": list(asked),
-            "views": [view.value for view in asked.values()],
-        }
+            return [], frozenset()
+        erased: frozenset[str] = frozenset()
         with self._transact(scope.tenant_id) as conn:
-            rows: list[SealedRow] = conn.execute(QUERIES["reveal_in_conversation"], question).fetchall()
+            rows = _ask(conn, _who(viewer), asked, scope, message_id=message_id)
+            missing = sorted(asked.keys() - {row[0] for row in rows})
+            if missing:
+                erased = _list_erased(conn, missing, scope)
         # Only now is the audit row certain, so only now is anything opened.
-        keys = self._keys.tenant_keys(scope.tenant_id)
-        return [(row, open_value(keys, row, message_id=message_id)) for row in rows]
+        keys = keys_for(self._keys, scope.tenant_id, rows)
+        return [(row, open_value(keys, row, message_id=message_id)) for row in rows], erased
 
 
-class StreamRestorer:
-    """Restore a text that comes in chunks: holds back fewer than 32 characters, and only what could still be a token."""
+def _ask(
+    conn: Connection[Any], who: Mapping[str, object], asked: Mapping[str, View], scope: RevealScope, *, message_id: str | None
+) -> list[SealedRow]:
+    question = {
+        **who,
+        "conversation_id": scope.conversation_id,
+        "subject_id": scope.subject_id,
+        "message_id": message_id,
+        "tokens": list(asked),
+        "views": [view.value for view in asked.values()],
+    }
+    return conn.execute(QUERIES["reveal_in_conversation"], question).fetchall()
 
-    def __init__(self, resolve: Callable[[Sequence[str]], Mapping[str, str]]) -> None:
-        self._resolve = resolve
-        self._known: dict[str, str] = {}
-        self._held = ""
 
-    def feed(self, chunk: str) -> str:
-        """Return what is certain so far."""
-        text = self._held + chunk
-        cut = find_open_tail(text)
-        self._held = text[cut:]
-        return self._restore(text[:cut])
-
-    def finish(self) -> str:
-        """Return the rest."""
-        rest, self._held = self._held, ""
-        return self._restore(rest)
-
-    @property
-    def held_back(self) -> str:
-        """Return what waits for more."""
-        return self._held
-
-    def _restore(self, text: str) -> str:
-        matches = list(find_tokens(text))
-        if not matches:
-            return text
-        new = [token for token in dict.fromkeys(match.token for match in matches) if token and token not in self._known]
-        if new:
-            found = self._resolve(new)
-            self._known |= {token: found.get(token, UNKNOWN_REFERENCE) for token in new}
-        parts: list[str] = []
-        end = 0
-        for match in matches:
-            parts.append(text[end : match.start])
-            parts.append(self._known[match.token] if match.token else UNKNOWN_REFERENCE)
-            end = match.end
-        return "".join([*parts, text[end:]])
+def _list_erased(conn: Connection[Any], tokens: Sequence[str], scope: RevealScope) -> frozenset[str]:
+    question = {
+        "tenant_id": scope.tenant_id,
+        "conversation_id": scope.conversation_id,
+        "subject_id": scope.subject_id,
+        "tokens": list(tokens),
+    }
+    return frozenset(row[0] for row in conn.execute(QUERIES["list_erased_grants"], question))
 
 
 def _who(viewer: Viewer) -> dict[str, object]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+import re
 from collections.abc import Callable
 
 # Source: SWIFT IBAN registry, release 99: total length by country.
@@ -16,6 +18,16 @@ IBAN_LENGTHS: dict[str, int] = {
     "SC": 31, "SD": 18, "SE": 24, "SI": 19, "SK": 24, "SM": 27, "SO": 23, "ST": 25, "SV": 28, "TL": 23, "TN": 24, "TR": 26,
     "UA": 29, "VA": 22, "VG": 24, "XK": 20, "YE": 30,
 }  # fmt: skip
+
+_MAESTRO = r"50|5[6-9]|6[0-9]"
+_SIXTEEN = r"4|5[1-5]|2(?:2[0-9]{2}|[3-6][0-9]{2}|7[01][0-9]|720)|35(?:2[89]|[3-8])|81|82|9792|" + _MAESTRO
+_CARD_HEADS = {
+    12: re.compile(_MAESTRO), 13: re.compile("4|" + _MAESTRO), 14: re.compile(r"30[0-5]|309|36|3[89]|" + _MAESTRO),
+    15: re.compile(r"3[47]|2014|2149|" + _MAESTRO), 16: re.compile(_SIXTEEN + r"|30[0-5]|3[689]"),
+    17: re.compile("62|" + _MAESTRO),
+    18: re.compile("62|" + _MAESTRO), 19: re.compile("4|" + _MAESTRO),
+}  # fmt: skip
+_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 Validator = Callable[[str], bool]
 _VERHOEFF_D = (
@@ -46,6 +58,12 @@ def is_luhn(text: str) -> bool:
         number = int(digit) * (2 if place % 2 else 1)
         total += number - 9 if number > 9 else number
     return total % 10 == 0
+
+
+def is_card_number(text: str) -> bool:
+    """Check Luhn and that an issuer of cards has numbers that begin so and are so long. Source: ISO/IEC 7812, card schemes."""
+    digits = digits_of(text)
+    return any(_CARD_HEADS[length].match(digits) for length in (len(digits),) if length in _CARD_HEADS) and is_luhn(digits)
 
 
 def is_iban(text: str) -> bool:
@@ -113,6 +131,16 @@ def is_ip_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_wallet_by_check(text: str) -> bool:
+    """Check the last four bytes of a base58 address: the beginning of a double SHA-256. Source: Bitcoin's base58check."""
+    number = 0
+    for character in text:
+        number = number * 58 + _BASE58.index(character)
+    zeros = len(text) - len(text.lstrip("1"))
+    raw = b"\0" * zeros + number.to_bytes((number.bit_length() + 7) // 8, "big")
+    return hashlib.sha256(hashlib.sha256(raw[:-4]).digest()).digest()[:4] == raw[-4:]
 
 
 def has_digits(minimum: int) -> Validator:

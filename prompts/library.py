@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from prompts.errors import BrokenPromptFile
 
 _FOLDER = Path(__file__).parent
-_FILE_NAME = re.compile(r"(?P<name>[a-z][a-z0-9_]*)\.v(?P<version>[1-9][0-9]*)\.md")
+PROMPT_FILE = re.compile(r"(?P<name>[a-z][a-z0-9_]*)\.v(?P<version>[1-9][0-9]*)\.md")
 _FRONT_MATTER_KEYS = ("name", "version", "input_type", "output_type", "owner")
 _SECTION = re.compile(r"^## (system|user)\n", re.MULTILINE)
 PLACEHOLDER = re.compile(r"\{\{([a-z_]+)\}\}")
@@ -68,6 +68,17 @@ class PromptLibrary:
             raise BrokenPromptFile(f"there is no prompt {name!r} in version {wanted}")
         return template
 
+    def pin(self, sha256_of: Mapping[str, str]) -> PromptLibrary:
+        """Return the library with the version of each name in use that has this content. Raises: BrokenPromptFile."""
+        versions: dict[str, int] = {}
+        for name in self._production:
+            wanted = sha256_of.get(name)
+            found = [one.version for one in self if one.name == name and one.sha256 == wanted]
+            if not found:
+                raise BrokenPromptFile(f"no file holds the version of {name} that is in force ({str(wanted)[:12]})")
+            versions[name] = found[0]
+        return PromptLibrary(self._templates, versions)
+
     def __iter__(self) -> Iterator[PromptTemplate]:
         return iter(self._templates.values())
 
@@ -97,7 +108,7 @@ def _read_manifest(path: Path) -> _Manifest:
 
 
 def _read_template(path: Path) -> PromptTemplate:
-    match = _FILE_NAME.fullmatch(path.name)
+    match = PROMPT_FILE.fullmatch(path.name)
     if match is None:
         raise BrokenPromptFile(f"{path.name}: expected a name like support_draft.v1.md")
     content = path.read_bytes()

@@ -30,7 +30,7 @@ _SEAL = object()
 class MaskedPrompt:
     """Hold a rendered prompt. Only `render_prompt` makes one, so no unmasked text can be inside.
 
-    `cache_salt` keeps one tenant's prefix cache from answering another tenant's timing.
+    `cache_salt` keeps one tenant's prefix cache from answering another tenant's timing; `tenant_id` is for the guard alone.
     Raises: InvalidPromptValue when made by anyone else.
     """
 
@@ -39,6 +39,7 @@ class MaskedPrompt:
     system: str
     user: str
     cache_salt: str
+    tenant_id: str = field(repr=False, compare=False)
     seal: object = field(repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -66,6 +67,7 @@ def render_prompt(template: PromptTemplate, values: Mapping[str, PromptValue], *
         # One pass, so that a value that looks like a placeholder stays what it is.
         user=PLACEHOLDER.sub(lambda match: rendered[match[1]], template.user),
         cache_salt=hashlib.sha256(f"tellergate/{tenant_id}".encode()).hexdigest(),
+        tenant_id=tenant_id,
         seal=_SEAL,
     )
 

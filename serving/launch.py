@@ -7,6 +7,7 @@ a process has no use for.
 from __future__ import annotations
 
 import sys
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.errors import SetupError
 from serving.bank.access import BankAccess
+from serving.key_service.access import KeyServiceAccess
 from serving.vllm.endpoint import ModelEndpoint
 from storage.roles import LoginRole
 from storage.server_address import ServerAddress
@@ -29,7 +31,7 @@ ROLES_OF: dict[ProcessName, tuple[LoginRole, ...]] = {
 HOLDS_CONTEXT_KEY: frozenset[ProcessName] = frozenset({"edge", "money", "jobs"})
 PEERS_OF: dict[ProcessName, tuple[ProcessName, ...]] = {
     "edge": ("agents", "money", "jobs"),
-    "agents": (),
+    "agents": ("jobs",),
     "money": (),
     "jobs": (),
 }
@@ -65,10 +67,17 @@ class ProcessConfig(BaseModel):
     embeddings: NamedModel | None = None
     bank: BankAccess = BankAccess()
     anchor_url: str | None = None
+    key_service: KeyServiceAccess = KeyServiceAccess()
+    artifacts: dict[str, str] = {}
+    """The hash of each approved content, by kind and name: what is not among them may not be loaded."""
     host: str = "127.0.0.1"
     port: int = 8460
+    masking_processes: int = 0
     cookie_secure: bool = False
     session_hours: int = 10
+    office_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    device_header: str | None = None
+    sensitive_segments: frozenset[str] = frozenset()
 
     @property
     def secrets_dir(self) -> Path:

@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from domain.errors import SetupError
+from serving.log_guard import OUTPUT_GUARD, guard_standard_logging
 
 _GRACE_S = 4
 _PARENT_POLL_S = 1.0
@@ -38,12 +39,14 @@ def set_up_logging(process: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            OUTPUT_GUARD.clean_event,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     structlog.contextvars.bind_contextvars(process=process)
+    guard_standard_logging()
 
 
 def serve_app(app: FastAPI, *, socket_path: Path, tcp: tuple[str, int] | None = None) -> None:

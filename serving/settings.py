@@ -6,16 +6,18 @@ Every variable is `TELLERGATE_<FIELD>`. Child processes do not read it: the supe
 from __future__ import annotations
 
 import os
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agents.offline import offline_environment
 from domain.errors import SetupError
 from serving.bank.access import BankAccess
+from serving.key_service.access import KeyServiceAccess
 
 ROOT_DIR = Path(__file__).resolve().parents[1]
 
@@ -65,13 +67,30 @@ class Settings(BaseSettings):
     """`whsec_…`; the bank signs its callbacks with it. Unset: no callbacks."""
     anchor_url: str | None = None
     """Where the receipt log's head is sent by POST when it moves, beside `var/anchors/`. Unset: nowhere."""
+    kms_url: str | None = None
+    """Base URL of a key service with HashiCorp's Transit API, which keeps the tenants' keys. Unset: files below `var_dir`."""
+    kms_token: str | None = Field(default=None, repr=False)
+    kms_key: str = "tellergate-vault"
+    masking_processes: Annotated[int, Field(ge=0, le=16)] | None = None
+    """Processes that look for values in what people type. 0: the edge itself does. Unset: one, and none on one or two cores."""
     cookie_secure: bool = False
     session_hours: Annotated[int, Field(ge=1, le=24)] = 10
+    office_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    """Networks such as `10.1.0.0/16,2001:db8::/48` that count as the office. Empty: every address does."""
+    device_header: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] = None
+    """A header that the proxy in front sets for devices that it knows, and takes off otherwise. Unset: every device is known."""
+    sensitive_segments: Annotated[frozenset[str], NoDecode] = frozenset()
+    """Segments of customers, by commas, whose papers nobody is shown in full."""
 
     @field_validator("var_dir")
     @classmethod
     def _absolute(cls, folder: Path) -> Path:
         return folder if folder.is_absolute() else ROOT_DIR / folder
+
+    @field_validator("office_networks", "sensitive_segments", mode="before")
+    @classmethod
+    def _by_commas(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("models_dir", "backup_dir")
     @classmethod
@@ -101,9 +120,10 @@ class Settings(BaseSettings):
         return url
 
     @model_validator(mode="after")
-    def _reachable_bank(self) -> Settings:
+    def _reachable_outside(self) -> Settings:
         try:
             make_bank_access(self)
+            make_key_service_access(self)
         except ValidationError as error:
             # Without the input: it holds the token.
             faults = (fault["msg"].removeprefix("Value error, ") for fault in error.errors(include_input=False))
@@ -134,6 +154,11 @@ def make_bank_access(settings: Settings) -> BankAccess:
         ca_file=settings.bank_ca_file,
         callback_secret=settings.bank_callback_secret,
     )
+
+
+def make_key_service_access(settings: Settings) -> KeyServiceAccess:
+    """Return what the processes that hold the vault's role are told of the key service. Raises: pydantic.ValidationError."""
+    return KeyServiceAccess(base_url=settings.kms_url, token=settings.kms_token, key=settings.kms_key)
 
 
 def read_settings() -> Settings:

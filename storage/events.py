@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 from psycopg import Connection
 from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 
+from domain.canonical import digest_of
 from domain.event import Event
 from domain.ids import uuid_of
 from storage.named_queries import load_queries
@@ -48,10 +49,18 @@ def append_event(connection: Connection[Any], event: Event) -> None:
 
     Raises: NotCanonical.
     """
-    # An event without a canonical form would stop the sequencer for good, so it is refused here.
-    event.digest()
-    row = event.model_dump(exclude={"event_id", "data"})
-    connection.execute(_QUERIES["insert_event"], {**row, "event_id": uuid_of(event.event_id), "data": Jsonb(event.data)})
+    append_events(connection, [event])
+
+
+def append_events(connection: Connection[Any], events: Sequence[Event]) -> None:
+    """Append events in this order in the caller's transaction, as `append_event` does."""
+    rows = []
+    for event in events:
+        record = event.to_record()
+        # An event without a canonical form would stop the sequencer for good, so it is refused here.
+        digest_of(record)
+        rows.append({**record, "event_id": str(uuid_of(event.event_id))})
+    connection.execute(_QUERIES["insert_events"], {"events": orjson.dumps(rows).decode()})
 
 
 def find_event(connection: Connection[Any], event_id: str) -> Event | None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from select import POLLIN, poll
 from typing import Any
 
 from psycopg import AsyncConnection, Connection
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
+
+# A server that is gone without a word (a cable, a host) shows on the socket within the minute.
+_KEEPALIVE = {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 4, "tcp_user_timeout": 15_000}
 
 Pool = ConnectionPool[Connection[Any]]
 AsyncPool = AsyncConnectionPool[AsyncConnection[Any]]
@@ -27,17 +31,27 @@ def open_pool(dsn: str, *, name: str, max_size: int = 4) -> Pool:
     return ConnectionPool(
         dsn,
         connection_class=Connection[Any],
-        kwargs={"application_name": f"tellergate-{name}", "connect_timeout": _CONNECT_TIMEOUT_S},
+        kwargs={"application_name": f"tellergate-{name}", "connect_timeout": _CONNECT_TIMEOUT_S, **_KEEPALIVE},
         min_size=1,
         max_size=max_size,
         name=name,
         timeout=_WAIT_TIMEOUT_S,
         max_idle=_MAX_IDLE_S,
         reconnect_timeout=_RECONNECT_TIMEOUT_S,
-        # A server that was restarted leaves dead connections behind; one round trip finds them.
-        check=ConnectionPool.check_connection,
+        check=check_alive,
         open=True,
     )
+
+
+def check_alive(connection: Connection[Any]) -> None:
+    """Raise psycopg.OperationalError for a connection whose server went away: a restarted one leaves dead ones behind.
+
+    A server says nothing on an idle connection but that it ends: where nothing is to read no round trip is spent.
+    """
+    waiting = poll()
+    waiting.register(connection.fileno(), POLLIN)
+    if waiting.poll(0):
+        ConnectionPool.check_connection(connection)
 
 
 async def open_async_pool(dsn: str, *, name: str, max_size: int = 4, autocommit: bool = False) -> AsyncPool:

@@ -45,7 +45,7 @@ class ContentMismatch(BrokenInvariant):
 class UnapprovedArtifact(SetupError):
     """Say that a content is not the one that people put in force. Nothing starts with it."""
 
-    code = "unapproved_artifact"
+    code = "artifact_unapproved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +140,17 @@ def list_aliases(connection: Connection[Any], *, kind: str, name: str) -> dict[s
     """Return what each alias of a name stands for."""
     with connection.cursor(row_factory=class_row(AliasTarget)) as cursor:
         return {target.alias: target for target in cursor.execute(_QUERIES["list_aliases"], {"kind": kind, "name": name})}
+
+
+def list_names(connection: Connection[Any]) -> list[tuple[str, str]]:
+    """Return every kind and name that something is registered under."""
+    return [(row[0], row[1]) for row in connection.execute(_QUERIES["list_names"])]
+
+
+def find_by_hash(connection: Connection[Any], *, kind: str, name: str, sha256: str) -> Artifact | None:
+    """Return the version of a name that has this content, whatever it was called; None when nobody registered it."""
+    found = [one for one in list_artifacts(connection, kind=kind, name=name) if one.sha256 == sha256]
+    return found[-1] if found else None
 
 
 def list_artifacts(connection: Connection[Any], *, kind: str, name: str) -> list[Artifact]:

@@ -15,7 +15,17 @@ from psycopg.types.json import Jsonb
 
 from domain.errors import Conflict, Forbidden, NotFound
 from storage.named_queries import load_queries
-from storage.registry import PRODUCTION, AliasTarget, ArtifactState, Move, list_aliases, list_moves, move_alias, set_state
+from storage.registry import (
+    PRODUCTION,
+    AliasTarget,
+    Artifact,
+    ArtifactState,
+    Move,
+    list_aliases,
+    list_moves,
+    move_alias,
+    set_state,
+)
 
 _QUERIES = load_queries(Path(__file__).parent / "sql" / "registry_changes.sql")
 ChangeTarget = Literal["shadow", "canary", "champion"]
@@ -78,6 +88,32 @@ class Change:
 def lock_name(connection: Connection[Any], *, tenant_id: str, kind: str, name: str) -> None:
     """Keep other changes of this name out until the transaction ends."""
     connection.execute(_QUERIES["lock_name"], {"key": f"registry|{tenant_id}|{kind}|{name}"})
+
+
+def install_first(connection: Connection[Any], artifact: Artifact, *, now: datetime, moved_by: str) -> bool:
+    """Put a registered version in force where none of its name is: what comes with the release needs no second person.
+
+    False where one is in force, which stays. Role gate.
+    """
+    if PRODUCTION in list_aliases(connection, kind=artifact.kind, name=artifact.name):
+        return False
+    set_state(connection, kind=artifact.kind, name=artifact.name, version=artifact.version, state="champion")
+    move_alias(
+        connection,
+        Move(
+            tenant_id=artifact.tenant_id,
+            kind=artifact.kind,
+            name=artifact.name,
+            alias=PRODUCTION,
+            from_version=None,
+            to_version=artifact.version,
+            moved_by=moved_by,
+            approved_by="release",
+            moved_at=now,
+            reason="came with the release",
+        ),
+    )
+    return True
 
 
 def request_change(connection: Connection[Any], change: Change) -> None:

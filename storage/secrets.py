@@ -43,6 +43,12 @@ def ensure_secret(path: Path) -> str:
     return read_secret(path)
 
 
+def keep_secret(path: Path, value: str) -> str:
+    """Keep a secret that was made elsewhere, unless there is one already; return what stands in `path`. One line of ASCII."""
+    _write_once(path, value)
+    return read_secret(path)
+
+
 def _write_once(path: Path, value: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # The link makes the file appear whole or not at all, and the first of two writers wins.

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from psycopg import AsyncConnection, Connection
+from psycopg import AsyncConnection, ClientCursor, Connection
 
 from domain.clock import require_utc
 from domain.errors import InvalidInput
@@ -66,6 +66,11 @@ def install_context_key(connection: Connection[Any], key: bytes) -> None:
     with connection.transaction():
         connection.execute(_QUERIES["delete_context_keys"])
         connection.execute(_QUERIES["insert_context_key"], {"inner_pad": inner_pad, "outer_pad": outer_pad})
+
+
+def begin_in_context(connection: Connection[Any], context: str) -> None:
+    """Begin a transaction and set its context in one round trip. `connection` is in autocommit mode and idle."""
+    ClientCursor(connection).execute(_QUERIES["begin_in_context"], {"context": context})
 
 
 def set_context(connection: Connection[Any], context: str) -> None:

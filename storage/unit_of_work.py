@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from psycopg import AsyncConnection, Connection, IsolationLevel, OperationalError
@@ -12,7 +12,7 @@ from psycopg_pool import PoolTimeout
 
 from domain.errors import Unavailable
 from storage.pools import AsyncPool, Pool
-from storage.tenancy import async_set_context, set_context
+from storage.tenancy import async_set_context, begin_in_context, set_context
 
 
 class DatabaseUnavailable(Unavailable):
@@ -35,10 +35,22 @@ def unit_of_work(pool: Pool, context: str) -> Iterator[Connection[Any]]:
     """
     at_commit = False
     try:
-        with pool.connection() as connection, connection.transaction():
-            set_context(connection, context)
-            yield connection
-            at_commit = True
+        with pool.connection() as connection:
+            connection.autocommit = True
+            try:
+                # In one round trip; psycopg's own BEGIN would be another.
+                begin_in_context(connection, context)
+                yield connection
+                at_commit = True
+                connection.commit()
+            except BaseException:
+                # What went wrong is told, not that a lost connection cannot take it back any more.
+                with suppress(OperationalError):
+                    connection.rollback()
+                raise
+            finally:
+                if not connection.closed:
+                    connection.autocommit = False
     except (OperationalError, PoolTimeout) as error:
         raise _translate(error, at_commit=at_commit) from error
 

@@ -25,8 +25,10 @@ from ledger.reconciliation.importing import ImportReport
 from ledger.settlement.batch import BatchRow, PayoutExplanation
 from ledger.settlement.importing import SettlementReport
 from serving.bank.wire import AcknowledgementIn, InstructionOut
+from serving.cli.mask import MaskIn, MaskOut
 from serving.edge.api.events import PlacedEvent
 from serving.edge.api.policy_views import PolicyChange, PolicyList, PolicyView, RolledBack
+from serving.edge.api.registry_views import ArtifactView, RegistryView
 from serving.edge.api.schemas import AnswerOut
 from serving.edge.api.staff_proposals import StaffProposalBody
 from serving.ingest.ingest import IngestReport
@@ -42,6 +44,8 @@ _MODELS: dict[str, type[BaseModel]] = {
     "event": Event,
     "incident": Incident,
     "explanation": Explanation,
+    "mask-input": MaskIn,
+    "mask-output": MaskOut,
     "payout-explanation": PayoutExplanation,
     "placed-event": PlacedEvent,
     "policy": PolicyView,
@@ -50,6 +54,8 @@ _MODELS: dict[str, type[BaseModel]] = {
     "policy-rollback": RolledBack,
     "proposal": Proposal,
     "receipt": Receipt,
+    "registry": RegistryView,
+    "registry-artifact": ArtifactView,
     "review-outcome": ReviewLabel,
     "settlement-row": BatchRow,
     "staff-proposal": StaffProposalBody,

@@ -133,7 +133,7 @@ def _make(records: Records, subject: str, features: tuple[Feature, ...], seen: S
     learned = learn_baselines(subject, features, calm, until=until)
     lineage = {
         "source": records.source,
-        "data_sha256": records.sha256,
+        "training_data_sha256": records.sha256,
         "until": render_time(until),
         "as_of": render_time(as_of),
         "label_delay_days": LABEL_DELAY.days,

@@ -73,7 +73,7 @@ def make_candidates(records: Records, *, seed: int, as_of: date) -> tuple[Candid
     version = f"{split.split_at:%Y%m%d}.{seed}"
     contents = (
         fit_scorecard(split.train, name="payment", version=version),
-        fit_trees(split.train, seed=seed, name="payment-trees", version=version),
+        fit_trees(split.train, seed=seed, name="payment", version=version),
     )
     return tuple(
         Candidate(
@@ -90,7 +90,7 @@ def make_candidates(records: Records, *, seed: int, as_of: date) -> tuple[Candid
 def _lineage(records: Records, rows: Sequence[TrainingRow], split: Split, seed: int, as_of: datetime) -> dict[str, Any]:
     return {
         "source": records.source,
-        "data_sha256": records.sha256,
+        "training_data_sha256": records.sha256,
         "rows_sha256": digest_of([[row.transaction_id, render_time(row.occurred_at), list(row.facts)] for row in rows]),
         "labels_known_at_split_sha256": digest_of(
             sorted(row.transaction_id for row, fraud in zip(split.train.rows, split.train.is_fraud, strict=True) if fraud)

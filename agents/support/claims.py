@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.conversation import Citation, Sentence
 from masking.text import DamagedToken, masked_from_store
+from masking.tokens import find_tokens
 
 _WITHHELD = "(name withheld)"
 _MAX_NAME_CHARACTERS = 60
@@ -27,8 +28,17 @@ class Claim(BaseModel):
 
 def show_name(name: str) -> str:
     """Return a stranger's name for a merchant or a payment on one short line; withhold it when it imitates a token."""
-    line = " ".join(name.split())[:_MAX_NAME_CHARACTERS]
+    line = _cut(" ".join(name.split()))
     try:
         return masked_from_store(line).text or _WITHHELD
     except DamagedToken:
         return _WITHHELD
+
+
+def _cut(line: str) -> str:
+    """Cut a long line, but never inside a token: half of one would read like a value."""
+    end = _MAX_NAME_CHARACTERS
+    for match in find_tokens(line):
+        if match.start < end < match.end:
+            end = match.end
+    return line[:end]

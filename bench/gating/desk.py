@@ -17,13 +17,13 @@ from psycopg.types.json import Jsonb
 from bench.gating.pure import STARTER_DIR
 from bench.peer.server import BenchServer
 from domain.ids import make_id
-from gates.policy.active import install_bundle
+from gates.policy.artifacts import install_artifacts
 from gates.policy.bundle import load_bundle_directory
 from gates.receipts.signing_key import ensure_signer
 from gates.score.scorecard import load_scorecard
 from gates.submission import Rules
 from serving.money.background import Background
-from serving.money.service import MoneyDeps, MoneyService
+from serving.money.service import CONNECTIONS, MoneyDeps, MoneyService
 from serving.serve import SystemClock
 from storage.named_queries import load_queries
 from storage.pools import open_pool
@@ -116,7 +116,14 @@ class GateDesk:
             ):
                 jobs.execute(QUERIES[f"insert_{name}"], named)
         with self.connect("gate") as gate, gate.transaction():
-            install_bundle(gate, load_bundle_directory(STARTER_DIR), tenant_id=TENANT, now=now, moved_by="bench")
+            install_artifacts(
+                gate,
+                bundle=load_bundle_directory(STARTER_DIR),
+                scorecard=load_scorecard(),
+                tenant_id=TENANT,
+                now=now,
+                moved_by="bench",
+            )
 
     def take_proposals(self, count: int) -> list[Proposed]:
         """Write the turns of so many acts that nobody asked for yet, and return their proposals."""
@@ -150,7 +157,7 @@ class GateDesk:
     @contextmanager
     def open_service(self) -> Iterator[MoneyService]:
         """Make the acts of the money process as its wiring does, with pools as large as its own."""
-        gate, executor = (open_pool(self.dsn(role), name=f"bench-{role}") for role in ("gate", "executor"))
+        gate, executor = (open_pool(self.dsn(role), name=f"bench-{role}", max_size=CONNECTIONS) for role in ("gate", "executor"))
         try:
             yield MoneyService(
                 MoneyDeps(

@@ -17,7 +17,7 @@ from bench.report import percentile
 from domain.decision import Decision
 from gates.submission import GateScope, decide_proposal
 from serving.money.background import Background
-from serving.money.service import MoneyService
+from serving.money.service import MoneyService, take_short_turns
 from serving.money.views import DecisionView
 
 # As many as the web server of the money process lets work at once.
@@ -31,7 +31,10 @@ _PLACED_WITHIN_S = 120.0
 
 @dataclass(slots=True)
 class Timings:
-    """Hold microseconds from the moment a proposal came: until its decision was stored, and until its posting was read back."""
+    """Hold microseconds from the moment a proposal came: until its decision was stored, and until its posting was read back.
+
+    Processor time is an act's share of all that the load made run: this process, feeder and sequencer in it, and the backends.
+    """
 
     rate_per_s: int
     decided_us: list[int] = field(default_factory=list)
@@ -39,6 +42,8 @@ class Timings:
     late_us: list[int] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     took_s: float = 0.0
+    client_cpu_us: float = 0.0
+    server_cpu_us: float = 0.0
 
     @property
     def decided_per_s(self) -> float:
@@ -64,6 +69,7 @@ class Timings:
             "decided_ms": {f"p{share}": _ms(self.decided_us, share) for share in (50, 95, 99)},
             "posted_ms": {f"p{share}": _ms(self.posted_us, share) for share in (50, 95, 99)},
             "faults": dict(self.faults),
+            "cpu_us_per_act": {"client": round(self.client_cpu_us), "server": round(self.server_cpu_us)},
         }
 
 
@@ -88,8 +94,10 @@ def run_load(desk: GateDesk, *, rate_per_s: int, seconds: int, carried_out: bool
     warm = int(rate_per_s * _WARM_S)
     proposals = desk.take_proposals(warm + rate_per_s * seconds)
     timings = Timings(rate_per_s)
-    with desk.open_service() as plain:
+    began_cpu = time.process_time()
+    with desk.server.metering() as meter, desk.open_service() as plain:
         service = _TimedService(plain)
+        take_short_turns()
         gc.collect()
         gc.freeze()
         try:
@@ -98,6 +106,8 @@ def run_load(desk: GateDesk, *, rate_per_s: int, seconds: int, carried_out: bool
                 _wait_until_placed(desk, service)
         finally:
             gc.unfreeze()
+    timings.client_cpu_us = (time.process_time() - began_cpu) * 1e6 / len(proposals)
+    timings.server_cpu_us = meter.cpu_us / len(proposals)
     return timings
 
 
@@ -119,7 +129,7 @@ def _sequencing(service: MoneyService) -> Iterator[None]:
 
     def keep_sequencing() -> None:
         while not ended.is_set():
-            service.wake.wait(timeout=1)
+            background.wait_for_events()
             service.wake.clear()
             background.sequence()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -13,14 +12,13 @@ from psycopg.types.json import Jsonb
 
 from domain.errors import Unavailable
 from gates.policy.bundle import InvalidBundle, PolicyBundle, load_bundle_content
+from gates.registry import POLICY_KIND, InForce, pick_shadow, pick_target, read_in_force
 from storage.named_queries import load_queries
-from storage.registry import PRODUCTION, AliasTarget, Artifact, Move, list_aliases, move_alias, register_artifact, set_state
+from storage.registry import PRODUCTION, Artifact, register_artifact
+from storage.registry_changes import install_first
 
 _QUERIES = load_queries(Path(__file__).parents[1] / "sql" / "policies.sql")
-POLICY_KIND = "policy"
 POLICY_NAME = "gate"
-CANARY = "canary"
-SHADOW = "shadow"
 _MAX_CACHED = 16
 
 
@@ -39,26 +37,19 @@ class PolicyShelf:
 
     def find_active(self, connection: Connection[Any], *, proposal_id: str = "") -> PolicyBundle:
         """Return the bundle in force for a proposal in the caller's transaction. Raises: NoUsablePolicy."""
-        aliases = list_aliases(connection, kind=POLICY_KIND, name=POLICY_NAME)
-        if PRODUCTION not in aliases:
+        return self.choose(connection, read_in_force(connection), proposal_id=proposal_id)
+
+    def choose(self, connection: Connection[Any], in_force: InForce, *, proposal_id: str = "") -> PolicyBundle:
+        """Return the bundle that is in force for a proposal, or the canary for its share. Raises: NoUsablePolicy."""
+        target = pick_target(in_force.aliases_of(POLICY_KIND, POLICY_NAME), proposal_id)
+        if target is None:
             raise NoUsablePolicy(f"no policy bundle has the alias `{PRODUCTION}` for this tenant")
-        canary = aliases.get(CANARY)
-        if canary is not None and is_canary(proposal_id, canary):
-            return self.load(connection, canary.sha256)
-        return self.load(connection, aliases[PRODUCTION].sha256)
+        return self.load(connection, target.sha256)
 
-    def find_shadow(self, connection: Connection[Any]) -> PolicyBundle | None:
-        """Return the candidate that decides in the shadow of the one in force, if there is one. Raises: NoUsablePolicy."""
-        sha256 = self.find_shadow_address(connection)
-        return None if sha256 is None else self.load(connection, sha256)
-
-    def find_shadow_address(self, connection: Connection[Any]) -> str | None:
-        """Return the address of the shadow, whether its content loads or not."""
-        aliases = list_aliases(connection, kind=POLICY_KIND, name=POLICY_NAME)
-        shadow, production = aliases.get(SHADOW), aliases.get(PRODUCTION)
-        if shadow is None or production is None or shadow.version == production.version:
-            return None
-        return shadow.sha256
+    def find_shadow_address(self, in_force: InForce) -> str | None:
+        """Return the address of the candidate that decides in the shadow, whether its content loads or not."""
+        shadow = pick_shadow(in_force.aliases_of(POLICY_KIND, POLICY_NAME))
+        return None if shadow is None else shadow.sha256
 
     def load(self, connection: Connection[Any], sha256: str) -> PolicyBundle:
         """Return a stored bundle by its address, checked when it is first read. Raises: NoUsablePolicy."""
@@ -79,13 +70,6 @@ class PolicyShelf:
                 self._bundles.clear()
             self._bundles[sha256] = bundle
         return bundle
-
-
-def is_canary(proposal_id: str, canary: AliasTarget) -> bool:
-    """Say whether a proposal belongs to the canary's share: by the hash of its id, so for all its decisions."""
-    if not proposal_id or canary.percent is None:
-        return False
-    return int(hashlib.sha256(proposal_id.encode()).hexdigest()[:8], 16) % 100 < canary.percent
 
 
 def store_bundle(
@@ -117,25 +101,3 @@ def install_bundle(connection: Connection[Any], bundle: PolicyBundle, *, tenant_
     """Store a checked bundle and put it in force where none is. Idempotent; never moves an alias that stands. Role gate."""
     artifact = store_bundle(connection, bundle, tenant_id=tenant_id, now=now, registered_by=moved_by)
     install_first(connection, artifact, now=now, moved_by=moved_by)
-
-
-def install_first(connection: Connection[Any], artifact: Artifact, *, now: datetime, moved_by: str) -> None:
-    """Put a registered version in force where none of its name is: what comes with the release needs no second person."""
-    if PRODUCTION in list_aliases(connection, kind=artifact.kind, name=artifact.name):
-        return
-    set_state(connection, kind=artifact.kind, name=artifact.name, version=artifact.version, state="champion")
-    move_alias(
-        connection,
-        Move(
-            tenant_id=artifact.tenant_id,
-            kind=artifact.kind,
-            name=artifact.name,
-            alias=PRODUCTION,
-            from_version=None,
-            to_version=artifact.version,
-            moved_by=moved_by,
-            approved_by="release",
-            moved_at=now,
-            reason="came with the release",
-        ),
-    )

@@ -35,7 +35,11 @@ class _Record:
         if type(value) is not dict or not self.required <= value.keys():
             return False
         fields = self.fields
-        return all(fields.get(name) is type(inner) for name, inner in value.items())
+        # A loop: this is asked for each fact of each decision, and a generator costs twice as much.
+        for name, inner in value.items():  # noqa: SIM110
+            if fields.get(name) is not type(inner):
+                return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)

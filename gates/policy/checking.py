@@ -16,7 +16,7 @@ from domain.proposal import ActionKind
 from gates.policy.bundle import MANIFEST, TESTS, InvalidBundle, PolicyBundle, load_bundle_directory
 from gates.pure import decide_document
 from gates.reasons import SENTENCES
-from gates.score.scorecard import Scorecard
+from gates.score.model import ScoreModel
 
 
 class UnreadableBundle(InvalidInput):
@@ -80,7 +80,7 @@ class Report:
     findings: tuple[Finding, ...]
 
 
-def validate_directory(directory: Path, scorecard: Scorecard) -> Report:
+def validate_directory(directory: Path, scorecard: ScoreModel) -> Report:
     """Check a bundle's folder: hashes, syntax, schema, annotations, sentences, its own tests. Raises: UnreadableBundle."""
     try:
         directory.joinpath(MANIFEST).read_bytes()
@@ -100,7 +100,7 @@ def validate_directory(directory: Path, scorecard: Scorecard) -> Report:
     )
 
 
-def run_bundle_tests(bundle: PolicyBundle, scorecard: Scorecard) -> tuple[CaseResult, ...]:
+def run_bundle_tests(bundle: PolicyBundle, scorecard: ScoreModel) -> tuple[CaseResult, ...]:
     """Run a bundle's tests.jsonl, in order; none when it has no such file. Raises: InvalidBundle for a line that is no test."""
     lines = bundle.content["files"].get(TESTS, "").splitlines()
     results = []

@@ -20,7 +20,7 @@ from gates.examples import example_document
 from gates.policy.bundle import PERMITS, RESTRICTIONS, PolicyBundle
 from gates.pure import decide_document
 from gates.replay.inputs import input_of
-from gates.score.scorecard import Scorecard
+from gates.score.model import ScoreModel
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _MAX_EXAMPLES = 20
@@ -86,7 +86,7 @@ class _Constants:
         return max(0, rng.choice(pool) + rng.choice([-1, 0, 1]))
 
 
-def diff_bundles(old: PolicyBundle, new: PolicyBundle, *, scorecard: Scorecard, seed: int = 1, count: int = 2_000) -> BundleDiff:
+def diff_bundles(old: PolicyBundle, new: PolicyBundle, *, scorecard: ScoreModel, seed: int = 1, count: int = 2_000) -> BundleDiff:
     """Compare two bundles. `count` acts are tried, the same ones for the same seed."""
     outcomes: Counter[tuple[str, str, str]] = Counter()
     examples: list[Example] = []
@@ -174,7 +174,7 @@ def _list_literals(bundle: PolicyBundle) -> tuple[set[int], set[str]]:
 
 
 def _make_acts(
-    old: PolicyBundle, new: PolicyBundle, scorecard: Scorecard, rng: Random, count: int
+    old: PolicyBundle, new: PolicyBundle, scorecard: ScoreModel, rng: Random, count: int
 ) -> Iterator[tuple[DecisionInput, tuple[str, ...]]]:
     """Yield acts of every kind in turn: an example with one to three things changed to a value at the edge of a constant."""
     constants = _find_constants(old, new)

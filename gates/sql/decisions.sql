@@ -1,5 +1,5 @@
 -- name: insert_decision
--- Written once. `recorded_at` is the server's own stamp.
+-- Written once, from one object that has the columns' names. `recorded_at` is the server's own stamp.
 INSERT INTO gate.decisions (
     tenant_id, decision_id, proposal_id, previous_decision_id, approval_id, outcome, action, action_digest, action_kind,
     transaction_id, customer_id, account_id, beneficiary_id, merchant_id, subject_id, amount_minor, currency, hold_transfer_id,
@@ -7,13 +7,13 @@ INSERT INTO gate.decisions (
     score, score_reasons, score_ref, policy_bundle_sha256, policy_version, engine_version, prompt_id, prompt_sha256, model,
     operator_id, decided_at, expires_at, event_id
 )
-VALUES (
-    %(tenant_id)s, %(decision_id)s, %(proposal_id)s, %(previous_decision_id)s, %(approval_id)s, %(outcome)s, %(action)s,
-    %(action_digest)s, %(action_kind)s, %(transaction_id)s, %(customer_id)s, %(account_id)s, %(beneficiary_id)s, %(merchant_id)s,
-    %(subject_id)s, %(amount_minor)s, %(currency)s, %(hold_transfer_id)s, %(hold_expires_at)s, %(transfer_digest)s, %(transfer_id)s, %(reasons)s, %(origins)s, %(facts)s, %(facts_digest)s, %(score)s, %(score_reasons)s, %(score_ref)s,
-    %(policy_bundle_sha256)s, %(policy_version)s, %(engine_version)s, %(prompt_id)s, %(prompt_sha256)s, %(model)s,
-    %(operator_id)s, %(decided_at)s, %(expires_at)s, %(event_id)s
-);
+SELECT
+    tenant_id, decision_id, proposal_id, previous_decision_id, approval_id, outcome, action, action_digest, action_kind,
+    transaction_id, customer_id, account_id, beneficiary_id, merchant_id, subject_id, amount_minor, currency, hold_transfer_id,
+    hold_expires_at, transfer_digest, transfer_id, reasons, origins, facts, facts_digest,
+    score, score_reasons, score_ref, policy_bundle_sha256, policy_version, engine_version, prompt_id, prompt_sha256, model,
+    operator_id, decided_at, expires_at, event_id
+FROM JSONB_POPULATE_RECORD(NULL::gate.decisions, %(decision)s);
 
 -- name: find_decision
 -- One decision of the tenant.
@@ -29,19 +29,6 @@ WHERE
         SELECT FROM gate.decisions AS later
         WHERE later.tenant_id = latest.tenant_id AND later.previous_decision_id = latest.decision_id
     );
-
--- name: find_proposal
--- A row of the agents' inbox. JSON as text: what an attacker wrote is parsed where its faults can be caught.
-SELECT
-    proposal_id,
-    conversation_id,
-    message_id,
-    kind,
-    arguments::TEXT AS arguments,
-    trace::TEXT AS trace,
-    submitted_at
-FROM ai.proposals
-WHERE proposal_id = %(proposal_id)s;
 
 -- name: list_undecided_proposals
 -- Inbox rows that nobody asked for, the oldest first.
@@ -77,10 +64,6 @@ WHERE
     )
 ORDER BY decisions.expires_at, decisions.decision_id
 LIMIT %(limit)s;
-
--- name: lock_subject
--- One decision at a time for a customer, and then for an operator: two that draw on the same budget must see each other.
-SELECT PG_ADVISORY_XACT_LOCK(HASHTEXTEXTENDED('gate.subject|' || %(tenant_id)s || '|' || %(subject)s, 0));
 
 -- name: is_frozen
 -- Whether a freeze in force covers an act.

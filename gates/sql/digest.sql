@@ -14,26 +14,28 @@ ORDER BY acts.action_kind, acts.currency;
 -- name: count_proposers
 -- In whose conversations that was asked for.
 SELECT
-    acts.operator_id,
+    operators.username,
     COUNT(*) AS acts
 FROM gate.executed_acts AS acts
+INNER JOIN core.operators AS operators ON acts.tenant_id = operators.tenant_id AND acts.operator_id = operators.operator_id
 WHERE acts.executed_at >= %(since)s AND acts.executed_at < %(until)s
-GROUP BY acts.operator_id
-ORDER BY acts.operator_id;
+GROUP BY operators.username
+ORDER BY operators.username;
 
 -- name: count_approvers
 -- Who approved what was executed: the verdicts on the review before its decision.
 SELECT
-    approvals.operator_id,
+    operators.username,
     COUNT(*) AS acts
 FROM gate.executed_acts AS acts
 INNER JOIN gate.decisions AS decisions ON acts.tenant_id = decisions.tenant_id AND acts.decision_id = decisions.decision_id
 INNER JOIN gate.reviews AS reviews
     ON decisions.tenant_id = reviews.tenant_id AND decisions.previous_decision_id = reviews.decision_id
 INNER JOIN gate.approvals AS approvals ON reviews.tenant_id = approvals.tenant_id AND reviews.review_id = approvals.review_id
+INNER JOIN core.operators AS operators ON approvals.tenant_id = operators.tenant_id AND approvals.operator_id = operators.operator_id
 WHERE acts.executed_at >= %(since)s AND acts.executed_at < %(until)s AND approvals.verdict = 'approve'
-GROUP BY approvals.operator_id
-ORDER BY approvals.operator_id;
+GROUP BY operators.username
+ORDER BY operators.username;
 
 -- name: count_decisions
 -- Decisions made within the day; an id begins with its time, so the key finds them.

@@ -40,5 +40,5 @@ SELECT
 FROM core.registry_artifacts
 WHERE
     lineage ? 'training_data_sha256'
-    AND (sha256 = ANY(%(sha256s)s) OR (kind = 'language_model' AND name = %(model)s))
+    AND (sha256 = ANY(%(sha256s)s) OR (kind = 'language_model' AND lineage ->> 'name' = %(model)s))
 ORDER BY kind, name, version;

@@ -6,38 +6,8 @@ SELECT gate.freeze(%(freeze_id)s, %(scope)s, %(subject)s, %(frozen_by)s, %(reaso
 -- Ends one freeze, in the name of another person than froze; the function appends the event.
 SELECT gate.thaw(%(freeze_id)s, %(thawed_by)s, %(now)s);
 
--- name: find_freeze
--- One freeze of the tenant.
-SELECT
-    freeze_id,
-    scope,
-    subject,
-    frozen_by,
-    frozen_at,
-    reason,
-    thawed_by,
-    thawed_at
-FROM gate.freezes
-WHERE freeze_id = %(freeze_id)s;
-
--- name: find_standing_freeze
--- The freeze that stands on exactly this.
-SELECT
-    freeze_id,
-    scope,
-    subject,
-    frozen_by,
-    frozen_at,
-    reason,
-    thawed_by,
-    thawed_at
-FROM gate.freezes
-WHERE scope = %(scope)s AND subject = %(subject)s AND thawed_at IS NULL
-ORDER BY frozen_at, freeze_id
-LIMIT 1;
-
 -- name: list_freezes
--- Those that stand first, the latest first.
+-- Those that stand first, the latest first; of all, or one by its id, or those on exactly one thing.
 SELECT
     freeze_id,
     scope,
@@ -48,9 +18,17 @@ SELECT
     thawed_by,
     thawed_at
 FROM gate.freezes
-WHERE thawed_at IS NULL OR NOT %(standing_only)s
+WHERE
+    (thawed_at IS NULL OR NOT %(standing_only)s)
+    AND (%(freeze_id)s::TEXT IS NULL OR freeze_id = %(freeze_id)s)
+    AND (%(scope)s::TEXT IS NULL OR (scope = %(scope)s AND subject = %(subject)s))
 ORDER BY (thawed_at IS NULL) DESC, frozen_at DESC, freeze_id
 LIMIT %(limit)s;
+
+-- name: list_cases_of_freeze
+-- The open cases that tell of a freeze.
+SELECT cases.case_id FROM core.cases AS cases
+WHERE cases.kind = 'gate_frozen' AND cases.subject = %(freeze_id)s AND cases.state = 'open';
 
 -- name: find_operator
 -- Whether such a person is known.

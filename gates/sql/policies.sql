@@ -25,9 +25,3 @@ INNER JOIN gate.decisions AS decisions USING (tenant_id, decision_id)
 WHERE shadows.bundle_sha256 = %(sha256)s
 GROUP BY decisions.outcome, shadows.outcome
 ORDER BY decision_count DESC, decided, shadow;
-
--- name: insert_score_card
--- The content of a scorecard, by the name that decisions keep.
-INSERT INTO gate.score_cards (tenant_id, ref, content)
-VALUES (%(tenant_id)s, %(ref)s, %(content)s)
-ON CONFLICT (tenant_id, ref) DO NOTHING;

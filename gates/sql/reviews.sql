@@ -2,11 +2,11 @@
 -- A review waits for people; it is bound to the action and to the state it is read in.
 INSERT INTO gate.reviews (
     tenant_id, review_id, proposal_id, decision_id, action_digest, state_digest, required_approvals, opened_at, expires_at,
-    priority, group_key
+    priority, group_key, operator_id
 )
 VALUES (
     %(tenant_id)s, %(review_id)s, %(proposal_id)s, %(decision_id)s, %(action_digest)s, %(state_digest)s,
-    %(required_approvals)s, %(opened_at)s, %(expires_at)s, %(priority)s, %(group_key)s
+    %(required_approvals)s, %(opened_at)s, %(expires_at)s, %(priority)s, %(group_key)s, %(operator_id)s
 );
 
 -- name: find_review

@@ -20,29 +20,6 @@ FROM UNNEST(%(tokens)s::TEXT[], %(classes)s::TEXT[], %(fingerprints)s::BYTEA[]) 
 ORDER BY wanted.token
 ON CONFLICT DO NOTHING;
 
--- name: insert_data_keys
--- A subject's key is made once; a second writer keeps the first one's.
-INSERT INTO vault.data_keys (tenant_id, subject_id, key_version, wrapped_key, wrap_version)
-SELECT
-    %(tenant_id)s,
-    wanted.subject_id,
-    %(key_version)s,
-    wanted.wrapped_key,
-    %(wrap_version)s
-FROM UNNEST(%(subjects)s::TEXT[], %(wrapped_keys)s::BYTEA[]) AS wanted (subject_id, wrapped_key)
-ORDER BY wanted.subject_id
-ON CONFLICT DO NOTHING;
-
--- name: list_data_keys
--- The wrapped keys of these subjects.
-SELECT
-    subject_id,
-    key_version,
-    wrapped_key,
-    wrap_version
-FROM vault.data_keys
-WHERE tenant_id = %(tenant_id)s AND subject_id = ANY(%(subjects)s);
-
 -- name: insert_values
 -- A sealed copy is kept once; what is there already stays.
 INSERT INTO vault.pii_values (tenant_id, token, subject_id, class, source, ciphertext, key_version)
@@ -62,26 +39,29 @@ ORDER BY wanted.token, wanted.subject_id
 ON CONFLICT DO NOTHING;
 
 -- name: promote_values
--- A value first met in a message becomes a record value when the record brings it, in the record's spelling.
+-- A value first met in a message or a stranger's text becomes a record's when the record brings it, in the record's spelling.
 UPDATE vault.pii_values AS held
-SET source = 'record', ciphertext = wanted.ciphertext, key_version = wanted.key_version
+SET source = %(source)s, ciphertext = wanted.ciphertext, key_version = wanted.key_version
 FROM
     UNNEST(%(tokens)s::TEXT[], %(subjects)s::TEXT[], %(ciphertexts)s::BYTEA[], %(key_versions)s::SMALLINT[])
         AS wanted (token, subject_id, ciphertext, key_version)
 WHERE
     held.tenant_id = %(tenant_id)s AND held.token = wanted.token AND held.subject_id = wanted.subject_id
-    AND held.source = 'message';
+    AND (held.source = 'message' OR (held.source = 'text' AND %(source)s = 'record'));
 
 -- name: grant_tokens
--- What a conversation may resolve from now on.
-INSERT INTO vault.pii_grants (tenant_id, conversation_id, token)
+-- What a conversation may resolve from now on, and the most trusted origin that it came with.
+INSERT INTO vault.pii_grants (tenant_id, conversation_id, token, origin)
 SELECT
     %(tenant_id)s,
     %(conversation_id)s,
-    wanted.token
+    wanted.token,
+    %(origin)s
 FROM UNNEST(%(tokens)s::TEXT[]) AS wanted (token)
 ORDER BY wanted.token
-ON CONFLICT DO NOTHING;
+ON CONFLICT (tenant_id, conversation_id, token) DO UPDATE
+    SET origin = excluded.origin
+    WHERE ARRAY_POSITION(%(by_trust)s::TEXT[], excluded.origin) < ARRAY_POSITION(%(by_trust)s::TEXT[], pii_grants.origin);
 
 -- name: list_grants
 -- The tokens that a conversation may resolve.
@@ -103,8 +83,20 @@ FROM UNNEST(%(ordinals)s::INTEGER[], %(tokens)s::TEXT[], %(ciphertexts)s::BYTEA[
 ON CONFLICT DO NOTHING;
 
 -- name: read_known_values
--- A subject's own record values, for recognising them in a text. Writes one audit row.
-SELECT * FROM vault.read_known_values(%(actor)s, %(purpose)s, %(subject_id)s);
+-- The record values of subjects, for recognising them in a text. Writes one audit row a subject.
+SELECT * FROM vault.read_known_values(%(actor)s, %(purpose)s, %(subjects)s::TEXT[]);
+
+-- name: list_erased_grants
+-- Which of these tokens may the conversation resolve, and cannot because what they stood for was erased?
+SELECT grants.token
+FROM vault.pii_grants AS grants
+INNER JOIN vault.tokens AS tokens ON grants.tenant_id = tokens.tenant_id AND grants.token = tokens.token
+WHERE
+    grants.tenant_id = %(tenant_id)s AND grants.conversation_id = %(conversation_id)s AND grants.token = ANY(%(tokens)s)
+    AND (
+        tokens.erased_at IS NOT NULL
+        OR EXISTS (SELECT FROM vault.erasures WHERE tenant_id = %(tenant_id)s AND subject_id = %(subject_id)s)
+    );
 
 -- name: reveal_in_conversation
 -- Sealed values that a conversation may resolve. Writes one audit row for each token.

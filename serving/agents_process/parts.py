@@ -14,7 +14,7 @@ from agents.ports import ChatModel
 from agents.support.state import Budgets, SupportDeps
 from agents.support.turn import SupportTurns
 from domain.clock import Clock
-from prompts.library import load_library
+from prompts.library import PromptLibrary, load_library
 from retrieval.ports import EmbeddingModel
 from storage.pools import AsyncPool
 
@@ -52,6 +52,8 @@ class AgentsDeps:
     clock: Clock
     monotonic: Callable[[], float]
     process_token: str
+    load_prompts: Callable[[], PromptLibrary | None] = load_library
+    """Returns None where the prompts in force are not there: then no model is asked, and the templates speak."""
     budgets: Budgets = field(default_factory=Budgets)
     max_turns: int = 16
 
@@ -70,10 +72,12 @@ class AgentParts:
         self.guard: SentenceGuard | None = None
         self.is_warm = False
         self._knowledge = KnowledgeSearch(pool, None)
+        prompts = deps.load_prompts()
+        self._may_prompt = prompts is not None
         self.turns = SupportTurns(
             SupportDeps(
                 pool=pool,
-                prompts=load_library(),
+                prompts=prompts or PromptLibrary({}, {}),
                 knowledge=lambda: self._knowledge,
                 chat=lambda: self.chat,
                 guard=lambda: self.guard,
@@ -86,7 +90,7 @@ class AgentParts:
         """Load the clients and the checks, one after the other. A part that fails stays off; the process goes on without it."""
         from retrieval.search import KnowledgeSearch
 
-        self.chat = await self._load("chat", self._deps.make_chat)
+        self.chat = await self._load("chat", self._deps.make_chat) if self._may_prompt else None
         self.guard = await self._load("guard", lambda: load_guard("support"))
         self.embeddings = await self._load("embeddings", self._deps.make_embeddings)
         self._knowledge = KnowledgeSearch(self.pool, self.embeddings)

@@ -14,18 +14,24 @@ from serving.cli.bank import bank_app
 from serving.cli.cases import cases_app
 from serving.cli.decide import decide
 from serving.cli.digest import digest
+from serving.cli.erase import erase_subject
 from serving.cli.events import events
 from serving.cli.explain import explain
 from serving.cli.features import features_app
 from serving.cli.freeze import freeze_app, thaw
 from serving.cli.incidents import incidents_app
+from serving.cli.keys import keys_app
+from serving.cli.leaks import leaks_app
 from serving.cli.ledger import ledger_app
+from serving.cli.mask import mask, unmask
 from serving.cli.output import fail, print_json, say
 from serving.cli.policy import policy_app
 from serving.cli.propose import propose
 from serving.cli.receipts import receipts_app
 from serving.cli.reconcile import reconcile_app
+from serving.cli.registry import registry_app
 from serving.cli.replay import backtest, replay
+from serving.cli.reveals import reveals_app
 from serving.cli.review import review_app
 from serving.cli.settlement import settlement_app
 from serving.cli.train import train_app
@@ -55,12 +61,19 @@ app.command()(explain)
 app.command()(replay)
 app.command()(backtest)
 app.add_typer(policy_app, name="policy")
+app.add_typer(registry_app, name="registry")
 app.add_typer(reconcile_app, name="reconcile")
 app.add_typer(settlement_app, name="settlement")
 app.add_typer(train_app, name="train")
 app.command()(events)
 app.command()(propose)
 app.command()(decide)
+app.add_typer(keys_app, name="keys")
+app.add_typer(reveals_app, name="reveals")
+app.add_typer(leaks_app, name="leaks")
+app.command("erase-subject")(erase_subject)
+app.command()(mask)
+app.command()(unmask)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 AsUser = Annotated[str | None, typer.Option("--as", help="Who acts. The token comes from TELLERGATE_TOKEN; the demo needs none.")]

@@ -20,8 +20,9 @@ from gates.receipts.signing_key import load_signer
 from gates.receipts.tree import list_subtrees, root_of
 from gates.standalone.verify_receipt import Refused, VerifierKey, check_checkpoint, parse_key, verify
 from ledger.checks import run_check
-from masking.keys import FileKeyProvider
-from masking.vault import open_value
+from masking.vault import keys_for, open_value
+from serving.key_service.access import open_key_provider
+from serving.settings import make_key_service_access, read_settings
 from serving.wiring import RECEIPT_KEY_FILE
 from storage.backup.recovery import Recovered
 from storage.events import next_position
@@ -190,7 +191,8 @@ def _check_vault(admin: Connection[Any], system: Recovered, tenant_id: str) -> F
     rows = admin.execute(_QUERIES["sample_sealed_values"], {"tenant_id": tenant_id, "values": _VALUES_AT_EACH_END}).fetchall()
     if not rows:
         return Finding(name, "ok", "holds nothing")
-    keys = FileKeyProvider(system.secrets_dir).tenant_keys(tenant_id)
+    provider = open_key_provider(make_key_service_access(read_settings()), secrets_dir=system.secrets_dir)
+    keys = keys_for(provider, tenant_id, rows)
     for row in rows:
         open_value(keys, row)
     return Finding(name, "ok", f"{len(rows)} sealed values open with the restored key")

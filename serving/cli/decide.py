@@ -19,17 +19,11 @@ from gates.policy.bundle import PolicyBundle, load_bundle_directory
 from gates.pure import decide_document
 from gates.reasons import SENTENCES
 from gates.score.scorecard import Scorecard, load_scorecard
+from serving.cli.json_lines import MAX_LINE_BYTES, read_document
 from serving.cli.output import fail, print_json, print_line
 
 STARTER = Path(__file__).resolve().parents[2] / "gates" / "bundles" / "starter"
-MAX_LINE_BYTES = 4 * 1024 * 1024
 _WRONG_INPUT = 2
-
-
-class MalformedJson(InvalidInput):
-    """Say that a line is no JSON object, or one that two readers would read differently."""
-
-    code = "malformed_json"
 
 
 def decide(
@@ -64,19 +58,6 @@ def answer_lines(lines: Iterable[bytes], bundle: PolicyBundle, scorecard: Scorec
             yield decide_document(read_document(line), bundle=bundle, scorecard=scorecard).model_dump(mode="json")
         except TellergateError as error:
             yield {"error": {"code": error.code, "detail": error.message, "line": number}}
-
-
-def read_document(line: bytes) -> dict[str, Any]:
-    """Parse one JSON object strictly: UTF-8, no key twice, no NaN. Raises: MalformedJson."""
-    if len(line) > MAX_LINE_BYTES:
-        raise MalformedJson(f"longer than {MAX_LINE_BYTES} bytes")
-    try:
-        document = json.loads(line.decode("utf-8"), object_pairs_hook=_refuse_twice, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise MalformedJson(str(error)) from None
-    if not isinstance(document, dict):
-        raise MalformedJson("a document is a JSON object")
-    return document
 
 
 def _decide_lines(stream: BinaryIO, bundle: PolicyBundle, scorecard: Scorecard) -> int:
@@ -116,14 +97,3 @@ def _print_example(kind: str, *, as_json: bool) -> None:
         print_json(document)
     else:
         sys.stdout.write(json.dumps(document) + "\n")
-
-
-def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return found
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")

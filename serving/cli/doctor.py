@@ -14,7 +14,7 @@ from domain.errors import SetupError
 from serving.cli.output import print_line
 from serving.settings import ROOT_DIR, Settings, read_settings
 from serving.supervisor.preflight import MIN_FREE_BYTES, check_port
-from serving.supervisor.state import PartState, read_state
+from serving.supervisor.state import PartState, PartStatus, read_state
 
 _MIN_MEMORY_BYTES = 7 * 2**30
 _MODEL_NAMES = ("chat", "embedding", "ner")
@@ -146,7 +146,15 @@ def _check_parts(settings: Settings) -> tuple[Finding, ...]:
         Finding(
             level="ok" if part.state is PartState.READY else "note" if part.state is PartState.STARTING else "wrong",
             what=f"{part.name}: {part.state.value} since {part.since:%H:%M:%S} UTC, {part.restarts} restarts",
-            mend="" if part.state in (PartState.READY, PartState.STARTING) else f"read {settings.log_dir / part.name}.log",
+            mend=_mend_part(settings, part),
         )
         for part in state.parts
     )
+
+
+def _mend_part(settings: Settings, part: PartStatus) -> str:
+    if part.state in (PartState.READY, PartState.STARTING):
+        return ""
+    if part.state is PartState.REFUSED:
+        return "nobody approved it: ./tellergate incidents list says which two commands do"
+    return f"read {settings.log_dir / part.name}.log"

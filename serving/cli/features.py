@@ -35,8 +35,15 @@ def show(
 
 
 @features_app.command("rebuild")
-def rebuild(as_user: AsUser = None, as_json: Json = False) -> None:
+def rebuild(
+    tenant: Annotated[str | None, typer.Option("--tenant", help="The workspace: the one that this machine serves.")] = None,
+    as_user: AsUser = None,
+    as_json: Json = False,
+) -> None:
     """Drop the workspace's features and build them again from its events. Exit 1 when they were not what they should be."""
+    if tenant is not None and tenant != (served := read_settings().tenant_id):
+        # Never another one's features than those that were named.
+        fail(InvalidInput(f"this machine serves {served!r}, not {tenant!r}", code="other_tenant"), as_json=as_json)
     answer = _ask("POST", "/api/v1/features/rebuild", as_user or _ADMIN, as_json=as_json)
     if as_json:
         print_json(answer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -182,41 +181,6 @@ def rollback(
     """Put the bundle that stood directly before back in force. One administrator is enough."""
     answer = _ask("POST", "/api/v1/policy-rollback", as_user, as_json=as_json, json={"reason": reason})
     print_json(answer) if as_json else print_line(f"{answer['from_version']} -> {answer['to_version']}, in force now")
-
-
-@policy_app.command("propose-score")
-def propose_score(
-    file: Annotated[Path, typer.Argument(help="A score model as `train score` wrote it; its .lineage.json goes with it.")],
-    as_user: AsUser = None,
-    as_json: Json = False,
-) -> None:
-    """Register a score model as a candidate."""
-    from gates.score.model import load_model
-
-    beside = file.with_suffix(".lineage.json")
-    try:
-        content = load_model(file).content
-        lineage = json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else {}
-    except TellergateError as error:
-        fail(InvalidInput(error.message, code=error.code), as_json=as_json)
-    except ValueError:
-        fail(InvalidInput(f"{beside} is no JSON", code="malformed_json"), as_json=as_json)
-    body = {"content": dict(content), "lineage": lineage}
-    answer = _ask("POST", "/api/v1/scores", as_user, as_json=as_json, json=body)
-    print_json(answer) if as_json else print_line(f"{answer['sha256']}  {answer['version']}  {answer['state']}")
-
-
-@policy_app.command("activate-score")
-def activate_score(
-    name: Annotated[str, typer.Argument(help="The model's name: refund, payment, …")],
-    address: Address,
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is always needed.")],
-    as_user: AsUser = None,
-    as_json: Json = False,
-) -> None:
-    """Ask for a score model to be the approved one; `policy approve` agrees, and the next start uses it."""
-    path = f"/api/v1/scores/{name}/{address}/activate"
-    _show_change(_ask("POST", path, as_user, as_json=as_json, json={"reason": reason}), as_json=as_json)
 
 
 def _load(name: str, as_user: str | None) -> PolicyBundle:

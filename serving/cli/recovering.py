@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,10 @@ from psycopg.rows import dict_row
 
 from domain.canonical import digest_of
 from domain.clock import render_time
-from domain.errors import BrokenInvariant, InvalidInput, SetupError
+from domain.errors import BrokenInvariant, InvalidInput, SetupError, TellergateError
 from domain.event import Event
 from domain.ids import make_id
+from serving.cli.output import say
 from serving.ingest.demo_logins import DEMO_LOGINS_FILE
 from serving.settings import ROOT_DIR, Settings
 from serving.supervisor.database import DATABASE, make_embedded
@@ -32,9 +33,12 @@ from storage.backup.log_source import RecoveryOrder
 from storage.backup.placing import Destination, claim_destination, finish_interrupted
 from storage.backup.recovery import Recovered, open_backup_keys, recover, require_target_after_backup
 from storage.backup.targets import Latest, Target, UntilTime, describe_target, parse_target
+from storage.backup.telling import tell_of_failure
 from storage.embedded import SUPERUSER, EmbeddedPostgres
 from storage.events import append_event
 from storage.named_queries import load_queries
+from storage.roles import read_role_password
+from storage.tenancy import mint_context, read_context_key, set_context
 
 if TYPE_CHECKING:
     from serving.cli.backup_checks import Checked
@@ -96,7 +100,10 @@ def require_key_apart(key_file: Path, settings: Settings) -> None:
 
 
 def run_create(settings: Settings, *, recovery_key: bytes, keep: int) -> BackupMade:
-    """Back up the running service, or start the database for as long as it takes. Raises: SetupError, psycopg.Error."""
+    """Back up the running service, or start the database for as long as it takes; a failure opens an incident.
+
+    Raises: SetupError, psycopg.Error.
+    """
     with _running_server(settings) as server:
         order = BackupOrder(
             backup_dir=settings.backup_dir,
@@ -110,7 +117,32 @@ def run_create(settings: Settings, *, recovery_key: bytes, keep: int) -> BackupM
             password=server.read_superuser_password(),
             recovery_key=recovery_key,
         )
-        return create_backup(order)
+        try:
+            made = create_backup(order)
+        except (TellergateError, psycopg.Error) as error:
+            _tell_of_failure(settings, server, error.code if isinstance(error, TellergateError) else "database_error")
+            raise
+        if not made.archived:
+            _tell_of_failure(settings, server, "archive_behind")
+        return made
+
+
+def _tell_of_failure(settings: Settings, server: EmbeddedPostgres, code: str) -> None:
+    """Open the incident. A database that does not take it either leaves the failure to whoever runs the command."""
+    now = datetime.now(UTC)
+    try:
+        context = mint_context(
+            read_context_key(settings.secrets_dir),
+            tenant_id=settings.tenant_id,
+            role="jobs",
+            expires_at=now + timedelta(minutes=1),
+        )
+        dsn = server.address.with_dbname(DATABASE).dsn("jobs", read_role_password(settings.secrets_dir, "jobs"))
+        with psycopg.connect(dsn) as connection:
+            set_context(connection, context)
+            tell_of_failure(connection, code=code, now=now)
+    except (psycopg.Error, SetupError) as error:
+        say(f"the failure could not be told to the console either ({type(error).__name__})")
 
 
 def read_archiver(settings: Settings) -> dict[str, Any] | None:

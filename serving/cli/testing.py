@@ -40,7 +40,9 @@ def run_tests(arguments: Sequence[str]) -> int:
 
 def run_bench(name: str, arguments: Sequence[str]) -> int:
     """Run one benchmark of `bench/`. Raises: NotFound for a name that is none."""
-    known = sorted(file.stem for file in (ROOT_DIR / "bench").glob("*.py") if file.stem not in ("__init__", "report"))
+    folder = ROOT_DIR / "bench"
+    modules = {file.stem for file in folder.glob("*.py")} - {"__init__", "report"}
+    known = sorted(modules | {file.parent.name for file in folder.glob("*/__main__.py")})
     if name not in known:
         raise NotFound(f"there is no benchmark {name!r}: {', '.join(known)}", code="unknown_bench")
     return _run(("-m", f"bench.{name}", *arguments))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -13,6 +14,7 @@ from domain.errors import Forbidden
 from domain.roles import Role
 from serving.edge.services import Services, services_of
 from serving.edge.sessions import NotSignedIn, SignedIn, find_session
+from serving.edge.viewing import conditions_of
 
 SESSION_COOKIE = "tg_session"
 CSRF_HEADER = "X-CSRF-Token"
@@ -47,7 +49,7 @@ def read_session(request: Request, services: UsedServices) -> SignedIn:
     token = request.cookies.get(SESSION_COOKIE)
     if not token:
         raise NotSignedIn("sign in first")
-    signed_in = find_session(services.deps.database, token, services.deps.clock.now())
+    signed_in = _find(request, services, token)
     # A page that says no still shows who is signed in, and the way out.
     request.state.signed_in = signed_in
     return signed_in
@@ -57,7 +59,7 @@ def read_caller(request: Request, services: UsedServices) -> SignedIn:
     """Return who calls the API: a bearer token, or the console's own cookie with its CSRF token on changes."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
-        return find_session(services.deps.database, token.strip(), services.deps.clock.now())
+        return _find(request, services, token.strip())
     signed_in = read_session(request, services)
     if request.method not in _SAFE_METHODS:
         require_csrf(signed_in, request.headers.get(CSRF_HEADER, ""))
@@ -70,6 +72,11 @@ async def read_form_session(request: Request, services: UsedServices) -> SignedI
     form = await request.form()
     require_csrf(signed_in, request.headers.get(CSRF_HEADER) or str(form.get(CSRF_FIELD, "")))
     return signed_in
+
+
+def _find(request: Request, services: Services, token: str) -> SignedIn:
+    signed_in = find_session(services.deps.database, token, services.deps.clock.now())
+    return replace(signed_in, meets=conditions_of(request, services.deps.options.viewing))
 
 
 def require_csrf(signed_in: SignedIn, given: str) -> None:

@@ -25,12 +25,15 @@ from serving.edge.api import (
     ingest,
     ledger,
     log,
+    metrics,
     policies,
     reconciliation,
+    registry,
     reviews,
     sessions,
     settlement,
     staff_proposals,
+    vault,
 )
 from serving.edge.api.schemas import PROBLEM_RESPONSES
 from serving.edge.console import approvals, chat, entrance, lookups, operations, proposing
@@ -71,6 +74,7 @@ def create_edge_app(deps: EdgeDeps) -> FastAPI:
     app.state.services = services
     install_problem_handlers(app, services.pages)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     for part in (
         sessions,
         customers,
@@ -81,6 +85,7 @@ def create_edge_app(deps: EdgeDeps) -> FastAPI:
         freezes,
         digest,
         policies,
+        registry,
         ingest,
         events,
         bank,
@@ -92,6 +97,7 @@ def create_edge_app(deps: EdgeDeps) -> FastAPI:
         explain,
         staff_proposals,
         incidents,
+        vault,
     ):
         app.include_router(part.router, prefix="/api/v1", responses=PROBLEM_RESPONSES)
     for page in (entrance, customer_pages, chat, approvals, operations, lookups, proposing, incident_pages):

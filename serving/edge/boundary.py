@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from domain.errors import Unavailable
 from domain.roles import Role
+from masking.entitlements import Condition
 from serving.edge.sessions import SignedIn
 
 Purpose = Literal["customer_list", "conversation", "review", "record"]
@@ -17,6 +18,20 @@ class MaskingFailed(Unavailable):
     """Say that a text could not be masked: it was not stored and nobody got it."""
 
     code = "masking_failed"
+
+
+class AnswerBlocked(Unavailable):
+    """Say that a masked answer held a value after all: it was not stored and nobody got it. Open an incident.
+
+    `place` names the text by its hash.
+    """
+
+    code = "leak_blocked"
+
+    def __init__(self, message: str, *, classes: tuple[str, ...], place: str) -> None:
+        super().__init__(message)
+        self.classes = classes
+        self.place = place
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +44,26 @@ class MaskedInput:
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Hold who looks, for entitlements and the audit."""
+    """Hold who looks, for entitlements and the audit, and which of their conditions he meets."""
 
     tenant_id: str
     operator_id: str
     roles: frozenset[Role]
+    meets: frozenset[Condition] = frozenset()
 
     @staticmethod
     def of(signed_in: SignedIn) -> Viewer:
-        """Make the viewer of a signed-in person."""
-        return Viewer(signed_in.tenant_id, signed_in.operator_id, signed_in.roles)
+        """Make the viewer of a signed-in person, outside of any case."""
+        return Viewer(signed_in.tenant_id, signed_in.operator_id, signed_in.roles, signed_in.meets)
+
+    def in_case(self, *, opened_by: str, sensitive: bool) -> Viewer:
+        """Return the viewer as he stands before a case: whether it is his own, and its customer of a sensitive segment."""
+        meets = set(self.meets)
+        if opened_by == self.operator_id:
+            meets.add(Condition.OWN_CASE)
+        if not sensitive:
+            meets.add(Condition.NOT_SENSITIVE)
+        return Viewer(self.tenant_id, self.operator_id, self.roles, frozenset(meets))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +84,18 @@ class RecordToken:
     token: str
 
 
+class TextStream(Protocol):
+    """Restore the texts of one turn, each token looked up once."""
+
+    def feed(self, chunk: str) -> str:
+        """Return what is certain so far. Writes the reveal audit of tokens that are met first."""
+        ...
+
+    def finish(self) -> str:
+        """Return the rest."""
+        ...
+
+
 class Boundary(Protocol):
     """Mask and unmask. Synchronous: callers use a thread. `masking_boundary` implements it over the vault."""
 
@@ -67,7 +104,7 @@ class Boundary(Protocol):
         ...
 
     def mask_again(self, text: str, *, place: Place, actor: str, merchants: Sequence[str]) -> str:
-        """Mask what the agents wrote, before it is stored or shown. Raises: MaskingFailed."""
+        """Mask what the agents wrote, before it is stored or shown. Raises: MaskingFailed, AnswerBlocked."""
         ...
 
     def unmask(self, text: str, *, viewer: Viewer, place: Place, as_written: bool) -> str:
@@ -78,5 +115,17 @@ class Boundary(Protocol):
         ...
 
     def reveal(self, tokens: Sequence[RecordToken], *, viewer: Viewer, purpose: Purpose) -> Mapping[str, str]:
-        """Return a value or a mask for each token. Writes the reveal audit."""
+        """Return a value or a mask for each token of one customer's record. Writes the reveal audit."""
+        ...
+
+    def reveal_each(self, tokens: Sequence[RecordToken], *, viewer: Viewer, purpose: Purpose) -> Sequence[str]:
+        """Return a value or a mask for each place, in order: two customers may share a token and not what is shown of it."""
+        ...
+
+    def allow_tokens(self, tokens: Sequence[str], *, place: Place) -> None:
+        """Let the conversation resolve what strangers wrote into records that it may name. Idempotent. Raises: MaskingFailed."""
+        ...
+
+    def start_stream(self, *, viewer: Viewer, place: Place) -> TextStream:
+        """Return what restores the answer of one turn while it is written."""
         ...

@@ -31,9 +31,9 @@ from serving.edge.agents_client import (
     AgentSentence,
     TurnRequest,
 )
-from serving.edge.boundary import Boundary, MaskingFailed, Place
+from serving.edge.boundary import AnswerBlocked, Boundary, MaskingFailed, Place
 from serving.edge.database import EdgeDatabase
-from serving.edge.grants import collect_grants, resolve_references
+from serving.edge.grants import collect_grants, list_record_tokens, resolve_references
 from serving.edge.live_turns import LiveTurn, TurnHub
 from serving.edge.message_store import (
     ANSWER_SCOPE,
@@ -63,6 +63,7 @@ from serving.edge.turn_events import (
     SentenceAdded,
     TurnFinished,
 )
+from storage.leaks import report_leak
 
 _LOG = structlog.get_logger("edge.conversation")
 
@@ -130,7 +131,13 @@ class ConversationService:
         customer = self.records.require_customer(tenant_id, customer_id)
         stored = _Stored(f"conversation:{signed_in.operator_id}", key, digest_of({"customer_id": customer_id}))
         conversation = Conversation(
-            make_id("cnv", now), customer_id, signed_in.operator_id, now, customer["language"], signed_in.display_name
+            conversation_id=make_id("cnv", now),
+            customer_id=customer_id,
+            operator_id=signed_in.operator_id,
+            created_at=now,
+            language=customer["language"],
+            segment=customer["segment"],
+            operator_name=signed_in.display_name,
         )
         try:
             with self.database.work(tenant_id) as connection:
@@ -237,6 +244,9 @@ class ConversationService:
         try:
             with self.database.work(tenant_id) as connection:
                 insert_message(connection, message, now)
+                # Before the message is in: a grant without a message harms nobody, an answer without its grants would read badly.
+                tokens = list_record_tokens(connection, tenant_id=tenant_id, conversation_id=conversation_id)
+                self.boundary.allow_tokens(tokens, place=place)
         except psycopg.errors.UniqueViolation:
             # The same key came twice at once and the other one was first.
             replay = self._find_replay(signed_in, conversation_id, key, body_digest)
@@ -255,6 +265,9 @@ class ConversationService:
             progress.notice = "agents_down"
         except MaskingFailed:
             progress.notice = "masking_failed"
+        except AnswerBlocked as error:
+            progress.notice = "leak_blocked"
+            await run_in_threadpool(self._report_leak, taken.place, error)
         except TellergateError as error:
             _LOG.warning("turn_failed", message_id=taken.place.message_id, code=error.code)
             progress.notice = "agents_failed"
@@ -302,6 +315,14 @@ class ConversationService:
         checked = sentence.model_copy(update={"text": text})
         progress.sentences.append(checked)
         await turn.publish(SentenceAdded(checked))
+
+    def _report_leak(self, place: Place, error: AnswerBlocked) -> None:
+        """Open the incident. What was blocked stays so whether or not it can be told."""
+        try:
+            with self.database.work(place.tenant_id) as connection:
+                report_leak(connection, surface="stored", classes=error.classes, place=error.place, now=self.clock.now())
+        except (TellergateError, psycopg.Error) as fault:
+            _LOG.error("leak_not_reported", message_id=place.message_id, error=type(fault).__name__)
 
     async def _decide(self, proposal_id: str, taken: TakenMessage, turn: LiveTurn, progress: _Progress) -> None:
         if proposal_id in progress.proposal_ids or not await run_in_threadpool(self._is_of_turn, proposal_id, taken.place):

@@ -41,11 +41,11 @@ class SearchResult:
 
 @dataclass(slots=True)
 class CustomerIndex:
-    """Keep the picker's lines for two minutes, per tenant and per set of roles: what one may see another may not."""
+    """Keep the picker's lines for two minutes, for the one who was shown them: each look by another has its own audit row."""
 
     database: EdgeDatabase
     boundary: Boundary
-    _pages: dict[tuple[str, frozenset[str]], tuple[datetime, tuple[CustomerEntry, ...]]] = field(default_factory=dict)
+    _pages: dict[Viewer, tuple[datetime, tuple[CustomerEntry, ...]]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def search(self, viewer: Viewer, query: str, *, now: datetime, offset: int = 0, limit: int = 25) -> SearchResult:
@@ -57,34 +57,34 @@ class CustomerIndex:
     def forget(self, tenant_id: str) -> None:
         """Drop what is kept of a tenant, after its records changed."""
         with self._lock:
-            self._pages = {key: page for key, page in self._pages.items() if key[0] != tenant_id}
+            self._pages = {viewer: page for viewer, page in self._pages.items() if viewer.tenant_id != tenant_id}
 
     def _entries(self, viewer: Viewer, now: datetime) -> tuple[CustomerEntry, ...]:
-        key = (viewer.tenant_id, frozenset(str(role) for role in viewer.roles))
         with self._lock:
-            kept = self._pages.get(key)
+            kept = self._pages.get(viewer)
             if kept is not None and now - kept[0] < _KEEP_FOR:
                 return kept[1]
             entries = self._load(viewer)
-            self._pages[key] = (now, entries)
+            fresh = {held: page for held, page in self._pages.items() if now - page[0] < _KEEP_FOR}
+            self._pages = fresh | {viewer: (now, entries)}
             return entries
 
     def _load(self, viewer: Viewer) -> tuple[CustomerEntry, ...]:
         with self.database.work(viewer.tenant_id) as connection, connection.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(_QUERIES["list_customers"], {"tenant_id": viewer.tenant_id}).fetchall()
         tokens = [RecordToken(row["customer_id"], row["name_token"]) for row in rows]
-        names = self.boundary.reveal(tokens, viewer=viewer, purpose="customer_list")
+        names = self.boundary.reveal_each(tokens, viewer=viewer, purpose="customer_list")
         entries = [
             CustomerEntry(
                 customer_id=row["customer_id"],
-                name=names.get(row["name_token"], ""),
+                name=name,
                 country=row["country"],
                 language=row["language"],
                 segment=row["segment"],
                 kyc_status=row["kyc_status"],
-                folded=f"{fold(names.get(row['name_token'], ''))} {row['customer_id'].lower()}",
+                folded=f"{fold(name)} {row['customer_id'].lower()}",
             )
-            for row in rows
+            for row, name in zip(rows, names, strict=True)
         ]
         return tuple(sorted(entries, key=lambda entry: (entry.folded, entry.customer_id)))
 

@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from domain.clock import Clock
+from masking.number_index import NumberIndex
 from serving.edge.agents_client import AgentsClient
 from serving.edge.bank_client import BankClient
 from serving.edge.boundary import Boundary
 from serving.edge.database import EdgeDatabase
 from serving.edge.ledger_client import LedgerClient
+from serving.edge.metrics import MaskingMetrics
 from serving.edge.money_client import MoneyClient
 from serving.edge.reconciliation_client import ReconciliationClient
+from serving.edge.vault_keeper import VaultKeeper
+from serving.edge.viewing import ViewingRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class EdgeOptions:
     session_lifetime: timedelta = timedelta(hours=10)
     max_ingest_bytes: int = 512 * 1024 * 1024
     receipt_key_hint: str = "var/receipts.pub"
+    viewing: ViewingRules = field(default_factory=ViewingRules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +65,7 @@ class EdgeDeps:
     bank: BankClient | None = None
     ledger: LedgerClient | None = None
     reconciliation: ReconciliationClient | None = None
+    vault: VaultKeeper | None = None
+    number_index_of: Callable[[str], NumberIndex | None] = field(default=lambda _: None)
+    metrics: MaskingMetrics = field(default_factory=MaskingMetrics)
     close: Callable[[], None] = field(default=lambda: None)

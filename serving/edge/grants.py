@@ -15,6 +15,7 @@ from domain.conversation import Grant, HandleKind
 from domain.errors import InvalidInput
 from domain.mentions import customer_spans
 from domain.origin import Origin
+from masking.tokens import find_tokens
 from serving.edge.records import RECENT_TRANSACTIONS
 from serving.edge.references import Replacement, TypedReference, find_references, replace_spans
 from storage.named_queries import load_queries
@@ -104,6 +105,13 @@ def resolve_references(
                 raise TooManyReferences(f"the message names more than {_MAX_NEW_HANDLES} records: ask about fewer at a time")
         replacements.append(Replacement(reference.start, reference.end, handle))
     return ResolvedText(replace_spans(text, tuple(replacements)), tuple(made))
+
+
+def list_record_tokens(connection: Connection[Any], *, tenant_id: str, conversation_id: str) -> tuple[str, ...]:
+    """Return the tokens in what strangers wrote into the transactions that a conversation may name."""
+    key = {"tenant_id": tenant_id, "conversation_id": conversation_id}
+    texts = connection.execute(_RECORDS["list_texts_with_tokens"], key).fetchall()
+    return tuple(sorted({match.token for (text,) in texts for match in find_tokens(text) if match.token is not None}))
 
 
 def _find_own(

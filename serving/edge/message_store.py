@@ -46,6 +46,7 @@ class Conversation:
     operator_id: str
     created_at: datetime
     language: str
+    segment: str
     operator_name: str
 
 
@@ -180,7 +181,7 @@ def insert_answer(connection: Connection[Any], answer: StoredMessage, *, tenant_
             "author": "assistant",
             "operator_id": answer.operator_id,
             "masked_text": answer.masked_text,
-            "sentences": Jsonb([sentence.model_dump(mode="json") for sentence in answer.sentences]),
+            "sentences": Jsonb([sentence.model_dump(mode="json") | {"origin": sentence.origin} for sentence in answer.sentences]),
             "state": answer.state,
             "created_at": answer.created_at,
         },
@@ -311,8 +312,13 @@ def _read_object(text: str) -> dict[str, Any]:
 
 
 def _message_of(row: dict[str, Any]) -> StoredMessage:
-    sentences = tuple(Sentence.model_validate(sentence) for sentence in row["sentences"])
+    sentences = tuple(_sentence_of(stored) for stored in row["sentences"])
     return StoredMessage(**{**row, "sentences": sentences})
+
+
+def _sentence_of(stored: dict[str, Any]) -> Sentence:
+    # Its origin follows from who wrote it, so what is stored of it is not read back.
+    return Sentence.model_validate({name: value for name, value in stored.items() if name != "origin"})
 
 
 def _one(connection: Connection[Any], query: str, parameters: dict[str, Any]) -> dict[str, Any] | None:

@@ -180,7 +180,7 @@ class DigestView(_View):
 
 
 class PolicyLine(_View):
-    """Hold one registered policy bundle. `aliases`: production, canary, shadow."""
+    """Hold one registered version. `aliases`: production, canary, shadow."""
 
     sha256: str
     version: str
@@ -192,7 +192,7 @@ class PolicyLine(_View):
 
 
 class PolicyChange(_View):
-    """Hold what somebody wants a bundle to become."""
+    """Hold what somebody wants a version to become."""
 
     change_id: str
     version: str
@@ -211,8 +211,16 @@ class Story(_View):
     nearest: str | None
 
 
-class Policies(_View):
-    """Hold the registered bundles and the changes of their places."""
+class ArtifactName(_View):
+    """Hold the versions of one name and the changes of their places."""
 
-    policies: tuple[PolicyLine, ...]
+    kind: str
+    name: str
+    versions: tuple[PolicyLine, ...]
     changes: tuple[PolicyChange, ...]
+
+
+class Registry(_View):
+    """Hold everything that is registered, by kind and name."""
+
+    names: tuple[ArtifactName, ...]

@@ -33,6 +33,10 @@ NOTICES: Mapping[str, str] = {
     "masking_failed": (
         "The answer could not be masked, so it is not shown or stored. Try again; if it stays, tell your administrator."
     ),
+    "leak_blocked": (
+        "The answer held a value that should have been masked, so it is not shown or stored, and an incident is open. "
+        "Your message is kept; ask again, perhaps in other words."
+    ),
     "answer_not_stored": "The database did not answer, so this answer is not kept. What was decided stands in the ledger.",
     "edge_restarted": (
         "The console was restarted while this was being answered. What the assistant had proposed by then is shown below; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 
 from domain.errors import NotFound
 from domain.money import Money, render_money
+from masking.tokens import UNKNOWN_REFERENCE, find_tokens
 from serving.edge.boundary import Boundary, RecordToken, Viewer
 from serving.edge.database import EdgeDatabase
 from storage.named_queries import load_queries
@@ -172,7 +173,7 @@ class RecordReader:
             customer=customer,
             accounts=tuple(_account_of(row, numbers) for row in accounts),
             cards=tuple(Card(**row) for row in cards),
-            transactions=tuple(Transaction(**row) for row in transactions),
+            transactions=self._show_transactions(viewer, customer_id, transactions),
         )
 
     def read_transaction(self, viewer: Viewer, *, customer_id: str, transaction_id: str) -> Transaction:
@@ -182,7 +183,7 @@ class RecordReader:
             row = cursor.execute(_QUERIES["find_transaction_of_customer"], key).fetchone()
         if row is None:
             raise UnknownRecord("there is no such transaction of this customer")
-        return Transaction(**row)
+        return self._show_transactions(viewer, customer_id, [row])[0]
 
     def find_beneficiary(self, viewer: Viewer, *, customer_id: str, beneficiary_id: str) -> Beneficiary | None:
         """Return a payee of this customer."""
@@ -237,6 +238,15 @@ class RecordReader:
             raise unknown
         return row
 
+    def _show_transactions(self, viewer: Viewer, customer_id: str, rows: Sequence[Mapping[str, Any]]) -> tuple[Transaction, ...]:
+        """Put into what strangers wrote what the viewer may see of it; one look-up for all rows, none where no token stands."""
+        found = {match.token for row in rows for match in find_tokens(row["descriptor"]) if match.token is not None}
+        shown: Mapping[str, str] = {}
+        if found:
+            tokens = [RecordToken(customer_id, token) for token in sorted(found)]
+            shown = self.boundary.reveal(tokens, viewer=viewer, purpose="record")
+        return tuple(Transaction(**{**row, "descriptor": _show_text(row["descriptor"], shown)}) for row in rows)
+
     def _find(self, viewer: Viewer, query: str, **keys: str) -> dict[str, Any] | None:
         with self.database.work(viewer.tenant_id) as connection, connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(_QUERIES[query], {"tenant_id": viewer.tenant_id, **keys}).fetchone()
@@ -251,6 +261,15 @@ def _tail_of(number: str) -> str:
     """Write the last digits of a number, "" for none or a mask."""
     digits = "".join(character for character in number if character.isalnum())
     return f"••{digits[-4:]}" if len(digits) >= 4 else ""
+
+
+def _show_text(text: str, shown: Mapping[str, str]) -> str:
+    """Write the shown values into a masked text."""
+    parts, end = [], 0
+    for match in find_tokens(text):
+        parts += [text[end : match.start], shown.get(match.token or "", UNKNOWN_REFERENCE)]
+        end = match.end
+    return "".join([*parts, text[end:]])
 
 
 def _account_of(row: Mapping[str, Any], numbers: Mapping[str, str]) -> Account:

@@ -10,6 +10,7 @@ from serving.edge.action_cards import CardBuilder
 from serving.edge.conversation import ConversationService
 from serving.edge.customer_index import CustomerIndex
 from serving.edge.deps import EdgeDeps
+from serving.edge.export_guard import ExportGuard
 from serving.edge.health import HealthReader
 from serving.edge.live_turns import TurnHub
 from serving.edge.pages import Pages
@@ -30,6 +31,7 @@ class Services:
     desk: SignInDesk
     records: RecordReader
     index: CustomerIndex
+    exports: ExportGuard
     conversations: ConversationService
     transcript: Transcript
     staff_proposals: StaffProposals
@@ -43,13 +45,14 @@ def make_services(deps: EdgeDeps) -> Services:
     records = RecordReader(deps.database, deps.boundary)
     cards = CardBuilder(records)
     turns = TurnReader(deps.database, hub, deps.money)
-    transcript = Transcript(deps.database, deps.boundary, turns, cards, hub)
+    transcript = Transcript(deps.database, deps.boundary, turns, cards, hub, deps.options.viewing)
     return Services(
         deps=deps,
         pages=Pages.make(deps.options),
         hub=hub,
         desk=SignInDesk(deps.database, deps.clock, deps.options.session_lifetime),
         records=records,
+        exports=ExportGuard(deps.database, deps.clock, deps.number_index_of),
         index=CustomerIndex(deps.database, deps.boundary),
         conversations=ConversationService(
             database=deps.database,

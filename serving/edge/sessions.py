@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 from domain.errors import InvalidInput
 from domain.ids import make_id
 from domain.roles import Role
+from masking.entitlements import Condition
 from serving.edge.database import EdgeDatabase
 from storage.named_queries import load_queries
 
@@ -57,6 +58,8 @@ class SignedIn:
     kind: SessionKind
     expires_at: datetime
     token: str
+    meets: frozenset[Condition] = frozenset()
+    """What the way that this request came meets of what entitlements ask for."""
 
     def has(self, *roles: Role) -> bool:
         """Say whether the person has one of these roles."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from starlette.concurrency import run_in_threadpool
 
 from domain.conversation import Citation, Grant, Sentence
 from serving.edge.action_cards import ActionCard, CardBuilder
-from serving.edge.boundary import Boundary, Place, Viewer
+from serving.edge.boundary import Boundary, Place, TextStream, Viewer
 from serving.edge.database import EdgeDatabase
 from serving.edge.live_turns import TurnHub
 from serving.edge.message_store import (
@@ -32,6 +32,7 @@ from serving.edge.turn_events import (
     TurnFinished,
 )
 from serving.edge.turn_reader import TurnReader, ending_of
+from serving.edge.viewing import ViewingRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +85,15 @@ class Transcript:
     turns: TurnReader
     cards: CardBuilder
     hub: TurnHub
+    viewing: ViewingRules = field(default_factory=ViewingRules)
 
     async def follow(self, signed_in: SignedIn, place: Place) -> AsyncIterator[ShownEvent]:
         """Yield what happens in a turn, from its start to its end, for this viewer."""
-        viewer = Viewer.of(signed_in)
+        stream = await run_in_threadpool(self._start_stream, signed_in, place)
         async for event in self.turns.events(place):
             match event:
                 case SentenceAdded(sentence=sentence):
-                    shown = await run_in_threadpool(self._show_sentences, viewer, place, (sentence,))
-                    yield shown[0]
+                    yield await run_in_threadpool(_show_sentence, stream, sentence)
                 case ProposalSubmitted(proposal_id=proposal_id):
                     yield CardPending(proposal_id)
                 case ProposalDecided(proposal_id=proposal_id, view=view):
@@ -115,7 +116,8 @@ class Transcript:
             conversation_id, message = find_message(connection, tenant_id=signed_in.tenant_id, message_id=message_id)
             conversation = find_conversation(connection, tenant_id=signed_in.tenant_id, conversation_id=conversation_id)
         place = Place(signed_in.tenant_id, conversation_id, conversation.customer_id, message_id)
-        return place, self.boundary.unmask(message.masked_text, viewer=Viewer.of(signed_in), place=place, as_written=True)
+        viewer = self._viewer(signed_in, conversation)
+        return place, self.boundary.unmask(message.masked_text, viewer=viewer, place=place, as_written=True)
 
     async def read(self, signed_in: SignedIn, conversation_id: str) -> ShownConversation:
         """Return a conversation with all its turns. Raises: UnknownConversation."""
@@ -151,7 +153,7 @@ class Transcript:
                 connection, tenant_id=signed_in.tenant_id, message_ids=[question.message_id for question in questions]
             )
         by_id = {message.message_id: message for message in messages}
-        viewer = Viewer.of(signed_in)
+        viewer = self._viewer(signed_in, conversation)
         turns: list[ShownTurn] = []
         for question in questions:
             stored = answers.get(question.message_id)
@@ -176,11 +178,21 @@ class Transcript:
         )
 
     def _show_sentences(self, viewer: Viewer, place: Place, sentences: tuple[Sentence, ...]) -> tuple[ShownSentence, ...]:
-        return tuple(
-            ShownSentence(
-                self.boundary.unmask(sentence.text, viewer=viewer, place=place, as_written=False),
-                sentence.generated_by,
-                sentence.citations,
-            )
-            for sentence in sentences
-        )
+        if not sentences:
+            return ()
+        stream = self.boundary.start_stream(viewer=viewer, place=place)
+        return tuple(_show_sentence(stream, sentence) for sentence in sentences)
+
+    def _start_stream(self, signed_in: SignedIn, place: Place) -> TextStream:
+        with self.database.work(place.tenant_id) as connection:
+            conversation = find_conversation(connection, tenant_id=place.tenant_id, conversation_id=place.conversation_id)
+        return self.boundary.start_stream(viewer=self._viewer(signed_in, conversation), place=place)
+
+    def _viewer(self, signed_in: SignedIn, conversation: Conversation) -> Viewer:
+        sensitive = conversation.segment in self.viewing.sensitive_segments
+        return Viewer.of(signed_in).in_case(opened_by=conversation.operator_id, sensitive=sensitive)
+
+
+def _show_sentence(stream: TextStream, sentence: Sentence) -> ShownSentence:
+    # A sentence holds whole tokens: nothing of it waits for the next one.
+    return ShownSentence(stream.feed(sentence.text) + stream.finish(), sentence.generated_by, sentence.citations)

@@ -7,11 +7,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
 from pathlib import Path
 
 from argon2 import PasswordHasher
 
+from demo.canaries import CANARY_VERSION, add_canaries
 from demo.generator import DEFAULT_SEED, GENERATOR_VERSION, KINDS, Dataset, generate
 from demo.writing import render_row, write_dataset, write_manifest
 from domain.errors import BrokenInvariant
@@ -63,12 +65,12 @@ def load_demo(deps: DemoDeps, now: datetime) -> DemoReport:
     Raises: LoginsFileUnusable, DemoRefused, Unavailable.
     """
     deps.ensure_tenant_keys(deps.tenant_id)
-    digest = hashlib.sha256(f"demo|{GENERATOR_VERSION}|{deps.seed}".encode()).hexdigest()
+    digest = hashlib.sha256(f"demo|{GENERATOR_VERSION}|{deps.seed}|{CANARY_VERSION}".encode()).hexdigest()
     ingest_id, state, as_of = _find_or_start_run(deps, digest, now)
     if state == "done":
         return _renew(deps, as_of, now)
     started_s = time.monotonic()
-    dataset = generate(seed=deps.seed, as_of=as_of)
+    dataset = add_canaries(generate(seed=deps.seed, as_of=as_of), as_of=datetime.combine(as_of, time_of_day.min, tzinfo=UTC))
     generated_s = time.monotonic()
     files = _ingest(deps, dataset, KINDS, now)
     loaded_s = time.monotonic()

@@ -24,6 +24,12 @@ _IBAN_SHAPE = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{4,30}", re.ASCII)
 _LOCAL_NUMBER = re.compile(r"\d[\d -]{3,32}\d", re.ASCII)
 _EMAIL_INSIDE = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _IBAN_INSIDE = re.compile(r"\b[A-Z]{2}\d{2}[ A-Z0-9]{10,40}", re.ASCII)
+_MANY_DIGITS = re.compile(r"(?:[^0-9]*[0-9]){10}")
+_ID_PARTS = re.compile(r"[_:]")
+_WITHOUT_SEPARATORS = str.maketrans("", "", "._:-")
+# Ranges that card networks issue from; length and check digit decide the rest. Source: ISO/IEC 7812.
+_CARD_RANGE = re.compile(r"4|5|6|3[04-9]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720", re.ASCII)
+_CARD_LENGTHS = range(13, 20)
 _CARD_INSIDE = re.compile(r"(?<!\d)[2-6](?:[ -]?\d){12,18}(?!\d)", re.ASCII)
 
 
@@ -116,6 +122,21 @@ def _refuse_regulated(text: str) -> str:
     return text
 
 
+def _refuse_regulated_id(text: str) -> str:
+    """Ids stand in addresses, logs and receipts, so none may be a number that identifies a person's account or card."""
+    if _MANY_DIGITS.match(text):
+        for part in (text, *_ID_PARTS.split(text)):
+            compact = part.translate(_WITHOUT_SEPARATORS).upper()
+            if is_iban(compact) or _is_card(compact):
+                raise PydanticCustomError("regulated_value_in_id", "is a card number or an IBAN: send an id of your own")
+    return text
+
+
+def _is_card(compact: str) -> bool:
+    is_shaped = compact.isascii() and compact.isdigit() and len(compact) in _CARD_LENGTHS
+    return is_shaped and _CARD_RANGE.match(compact) is not None and is_luhn_valid(compact)
+
+
 def _has_iban(found: str) -> bool:
     # The run may go on past the IBAN's end, so every length that an IBAN can have is tried.
     compact = found.replace(" ", "")
@@ -131,11 +152,16 @@ def _shaped(pattern: str) -> Any:
     return Annotated[str, StringConstraints(pattern=f"^(?:{pattern})$")]
 
 
-RecordId = _shaped(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
-"""The bank's own id: at most 64 letters, digits and `. _ : -`. Never interpreted."""
+RecordId = Annotated[
+    str, StringConstraints(pattern=r"^(?:[A-Za-z0-9][A-Za-z0-9._:-]{0,63})$"), AfterValidator(_refuse_regulated_id)
+]
+"""The bank's own id: at most 64 letters, digits and `. _ : -`, and no card number or IBAN. Never interpreted."""
 Name = _text(200)
 Address = _text(400)
 Label = _text(140, _refuse_regulated)
+"""Stays plain: the name of a merchant."""
+FreeText = _text(140)
+"""What strangers wrote: masked on its way in."""
 Phone = _shaped(r"\+[1-9][0-9]{6,14}")
 Email = _shaped(r"[^\s@]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){1,6}")
 NationalId = _shaped(r"[A-Za-z0-9][A-Za-z0-9 ./-]{2,39}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from psycopg import Connection
 
@@ -19,12 +19,17 @@ from domain.errors import InvalidInput, Unavailable
 from domain.event import Event
 from domain.ids import make_id
 from masking.vault import Transact, Vault
+from serving.ingest.free_text import FreeTextMasker, TextDeps
 from serving.ingest.kinds import KindSpec, require_kind
 from serving.ingest.reading import FileFormat, Problem, ReadRow, UnreadableFile, read_rows, require_text_file
-from serving.ingest.references import ReferenceBook, split_by_references, split_by_username, split_labels
+from serving.ingest.references import ReferenceBook, split_by_erasure, split_by_references, split_by_username, split_labels
 from serving.ingest.writing import tokenize_rows, upsert_rows, write_quarantine
 from storage.events import append_event
 from storage.named_queries import load_queries
+
+if TYPE_CHECKING:
+    from masking.masker import Masker
+    from masking.number_index import NumberIndexes
 
 _QUERIES = load_queries(Path(__file__).parent / "sql" / "ingest.sql")
 _CHUNK_ROWS = 4_000
@@ -41,11 +46,16 @@ class TooManyProblems(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class IngestDeps:
-    """Hold what ingest works with: a way to open a transaction of role `jobs` and of role `vault` for a tenant, and the vault."""
+    """Hold what ingest works with: transactions of roles `jobs` and `vault` for a tenant, the vault, and for texts a masker.
+
+    A masker takes seconds to make, so it is made when the first text asks for it. `indexes` know every customer's numbers.
+    """
 
     transact_jobs: Transact
     transact_vault: Transact
     vault: Vault
+    make_masker: Callable[[], Masker]
+    indexes: NumberIndexes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +94,7 @@ class _Run:
     file_sha256: str
     now: datetime
     book: ReferenceBook
+    texts: FreeTextMasker
     started_s: float
     seen: dict[tuple[str, ...], bytes] = field(default_factory=dict)
     problems: list[ReportedProblem] = field(default_factory=list)
@@ -179,6 +190,7 @@ def _start_run(deps: IngestDeps, spec: KindSpec, *, tenant_id: str, now: datetim
         file_sha256=file_sha256,
         now=now,
         book=ReferenceBook(tenant_id),
+        texts=FreeTextMasker(TextDeps(deps.vault, deps.transact_vault, deps.make_masker, deps.indexes), tenant_id),
         started_s=time.monotonic(),
     )
     row = {"tenant_id": tenant_id, "ingest_id": run.ingest_id, "kind": spec.kind, "file_sha256": file_sha256, "now": now}
@@ -238,7 +250,9 @@ def _content_digest(line: ReadRow) -> bytes:
 def _write_chunk(run: _Run, rows: list[ReadRow], problems: list[Problem]) -> None:
     """Write one chunk in one transaction: after a kill a chunk is in as a whole or not at all."""
     with run.deps.transact_jobs(run.tenant_id) as conn:
+        rows, erased = _split_by_erasure(conn, run, rows)
         good, faults = split_by_references(conn, run.book, run.spec, rows)
+        faults += erased
         if run.spec.kind == "operators":
             good, taken = split_by_username(conn, run.tenant_id, good)
             faults += taken
@@ -256,9 +270,22 @@ def _write_chunk(run: _Run, rows: list[ReadRow], problems: list[Problem]) -> Non
     run.problems += [ReportedProblem(problem.line, problem.reason_code, problem.reason) for problem in shown]
 
 
+def _split_by_erasure(conn: Connection[Any], run: _Run, rows: list[ReadRow]) -> tuple[list[ReadRow], list[Problem]]:
+    if not (rows and run.spec.is_about_customer):
+        return rows, []
+    run.book.load(conn, run.spec, (read.row for read in rows))
+    customers = {customer_id for read in rows if (customer_id := run.book.find_customer(read.row)) is not None}
+    with run.deps.transact_vault(run.tenant_id) as vault_conn:
+        erased = run.deps.vault.list_erased(vault_conn, customers, tenant_id=run.tenant_id)
+    return split_by_erasure(run.book, rows, erased)
+
+
 def _tokenize(run: _Run, rows: list[ReadRow]) -> list[dict[str, Any]]:
     if not run.spec.regulated:
-        return [read.row.model_dump() for read in rows]
+        columns = [read.row.model_dump() for read in rows]
+        if run.spec.has_free_text:
+            run.texts.mask(rows, columns, run.book)
+        return columns
     # The vault commits first: a token without a row harms nobody, a row without its token would.
     with run.deps.transact_vault(run.tenant_id) as vault_conn:
         return tokenize_rows(vault_conn, run.deps.vault, run.book, run.spec, rows, tenant_id=run.tenant_id)

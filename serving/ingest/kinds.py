@@ -53,7 +53,7 @@ class KindSpec:
     """Hold what ingest must know of a kind.
 
     `regulated` maps a field to its class; None means: an IBAN or a local account number, by its shape.
-    `past` names the time that can't lie in the future.
+    `past` names the time that can't lie in the future. `has_free_text`: strangers' words stand in its rows.
     """
 
     kind: str
@@ -62,12 +62,32 @@ class KindSpec:
     parents: tuple[Parent, ...] = ()
     regulated: Mapping[str, PiiClass | None] = field(default_factory=dict)
     past: str | None = None
+    has_free_text: bool = False
+
+    @property
+    def is_about_customer(self) -> bool:
+        """Say whether each row belongs to one customer, by itself or by its account."""
+        return self.kind == "customers" or any(parent.kind in {"customers", "accounts"} for parent in self.parents)
 
 
 def _spec(
-    kind: str, row: type[IngestRow], key: str, *parents: Parent, past: str | None = None, **regulated: PiiClass | None
+    kind: str,
+    row: type[IngestRow],
+    key: str,
+    *parents: Parent,
+    past: str | None = None,
+    has_free_text: bool = False,
+    **regulated: PiiClass | None,
 ) -> KindSpec:
-    return KindSpec(kind=kind, row=row, key=tuple(key.split()), parents=parents, regulated=MappingProxyType(regulated), past=past)
+    return KindSpec(
+        kind=kind,
+        row=row,
+        key=tuple(key.split()),
+        parents=parents,
+        regulated=MappingProxyType(regulated),
+        past=past,
+        has_free_text=has_free_text,
+    )
 
 
 _CUSTOMER = Parent("customer_id", "customers")
@@ -123,6 +143,7 @@ KINDS: Mapping[str, KindSpec] = MappingProxyType(
                 Parent("beneficiary_id", "beneficiaries", must_share=("customer_id",)),
                 Parent("related_transaction_id", "transactions", must_share=("account_id",)),
                 past="occurred_at",
+                has_free_text=True,
             ),
             _spec("disputes", DisputeRow, "dispute_id", Parent("transaction_id", "transactions"), past="opened_at"),
             _spec("labels", LabelRow, "label_id", past="known_at"),

@@ -85,9 +85,14 @@ class ReferenceBook:
         return None
 
     def customer_of(self, row: IngestRow) -> str:
-        """Return whose the regulated values of a row are: its customer, or its account's."""
+        """Return whose the regulated values of a row are: its customer, or its account's. The references must hold."""
         customer_id = getattr(row, "customer_id", None)
         return str(customer_id) if customer_id else self._held["accounts"][getattr(row, "account_id", "")][0]
+
+    def find_customer(self, row: IngestRow) -> str | None:
+        """Return whose a row is, None where it names an account that is not there."""
+        is_known = getattr(row, "customer_id", None) or getattr(row, "account_id", "") in self._held.get("accounts", {})
+        return self.customer_of(row) if is_known else None
 
 
 def split_by_references(
@@ -117,6 +122,16 @@ def _split(book: ReferenceBook, rows: Iterable[ReadRow], parents: tuple[Parent, 
         else:
             problems.append(Problem(read.line, *fault, read.raw))
     return good, problems
+
+
+def split_by_erasure(book: ReferenceBook, rows: Sequence[ReadRow], erased: frozenset[str]) -> tuple[list[ReadRow], list[Problem]]:
+    """Return the rows of customers who were not erased, and a problem for each of the others: without what the row said."""
+    if not erased:
+        return list(rows), []
+    good = [read for read in rows if book.find_customer(read.row) not in erased]
+    reason = "the customer was erased: nothing of him is taken in or kept"
+    gone = [Problem(read.line, "subject_erased", reason) for read in rows if book.find_customer(read.row) in erased]
+    return good, gone
 
 
 def split_by_username(conn: Connection[Any], tenant_id: str, rows: Sequence[ReadRow]) -> tuple[list[ReadRow], list[Problem]]:

@@ -19,6 +19,7 @@ from serving.ingest.fields import (
     Currency,
     Day,
     Email,
+    FreeText,
     IpAddress,
     Label,
     Language,
@@ -116,11 +117,11 @@ class TraceStep(IngestRow):
 
     step: Word
     result: Literal["pass", "fail", "skipped"]
-    detail: Annotated[dict[Word, AmountMinor | LimitMinor | bool | Label], Field(max_length=12)] = Field(default_factory=dict)
+    detail: Annotated[dict[Word, AmountMinor | LimitMinor | bool | FreeText], Field(max_length=12)] = Field(default_factory=dict)
 
 
 class TransactionRow(IngestRow):
-    """Hold a transaction of the bank's own record. `descriptor` and `reference` stay plain and may hold nothing regulated."""
+    """Hold a transaction of the bank's own record. What `descriptor`, `reference` and a trace say of people becomes tokens."""
 
     transaction_id: RecordId
     account_id: RecordId
@@ -141,8 +142,8 @@ class TransactionRow(IngestRow):
     status: Literal["posted", "pending", "declined", "reversed"]
     amount_minor: AmountMinor
     currency: Currency
-    descriptor: Label
-    reference: Label | None = None
+    descriptor: FreeText
+    reference: FreeText | None = None
     occurred_at: UtcTime
     posted_at: UtcTime | None = None
     decline_code: Word | None = None

@@ -5,12 +5,12 @@ The jobs process does it, because it alone may reach outside. A head that arrive
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from threading import Event as Flag
 from threading import Thread
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import structlog
@@ -23,6 +23,7 @@ from domain.clock import Clock, render_time
 from domain.errors import TellergateError
 from gates.receipts.anchoring import AnchoredHead
 from gates.receipts.log_store import append_anchor, find_anchored_size, find_last_checkpoint
+from masking.guard import Surface
 
 _LOG = structlog.get_logger("jobs.anchoring")
 _PAUSE_S = 30.0
@@ -33,14 +34,23 @@ _TARGET = "webhook"
 Transact = Callable[[str], AbstractContextManager[Connection[Any]]]
 
 
+class RequireClean(Protocol):
+    """Let texts pass, or raise LeakBlocked (`serving.jobs.leaks.LeakDesk.require_clean`)."""
+
+    def __call__(self, texts: Sequence[str], *, tenant_id: str, surface: Surface) -> None:
+        """Look."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class AnchorDeps:
-    """Hold the parts. `transact` opens a unit of work of role jobs for a tenant."""
+    """Hold the parts. `transact` opens a unit of work of role jobs for a tenant; `require_clean` looks at what is sent."""
 
     url: str
     tenant_ids: tuple[str, ...]
     transact: Transact
     clock: Clock
+    require_clean: RequireClean
 
 
 class AnchorSender:
@@ -64,7 +74,7 @@ class AnchorSender:
     def send_head(self, tenant_id: str) -> AnchoredHead | None:
         """Send the newest head, unless it arrived before. None when there was nothing to send.
 
-        Raises: httpx.HTTPError, DatabaseUnavailable. Nothing is kept open meanwhile.
+        Raises: httpx.HTTPError, DatabaseUnavailable, LeakBlocked. Nothing is kept open meanwhile.
         """
         now = self._deps.clock.now()
         with self._deps.transact(tenant_id) as connection:
@@ -75,10 +85,10 @@ class AnchorSender:
         head = AnchoredHead(
             anchored_at=render_time(now), note=checkpoint.note, root=checkpoint.root.hex(), tree_size=checkpoint.tree_size
         )
+        content = canonical_bytes(head) + b"\n"
+        self._deps.require_clean([content.decode()], tenant_id=tenant_id, surface=Surface.WEBHOOK)
         with httpx.Client(timeout=_TIMEOUT, trust_env=False, follow_redirects=False) as client:
-            answer = client.post(
-                self._deps.url, content=canonical_bytes(head) + b"\n", headers={"Content-Type": "application/json"}
-            )
+            answer = client.post(self._deps.url, content=content, headers={"Content-Type": "application/json"})
             # A redirect is no receipt.
             if not answer.is_success:
                 raise httpx.HTTPStatusError(f"HTTP {answer.status_code}", request=answer.request, response=answer)

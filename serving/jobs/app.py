@@ -22,11 +22,14 @@ from serving.ingest.ingest import IngestDeps, ingest_file
 from serving.inner_api import open_inner_door
 from serving.jobs.anchoring import AnchorSender
 from serving.jobs.bank import add_bank_routes
+from serving.jobs.leaks import LeakDesk, add_leak_routes
 from serving.jobs.ledger import LedgerKeeper, add_ledger_routes
 from serving.jobs.reconciliation import ReconciliationDesk, add_reconciliation_routes
+from serving.leak_watch import RecordWatch
 
 _LOG = structlog.get_logger("jobs")
-_MAX_BODY_BYTES = 16 * 1024
+# A prompt that is checked before it leaves is the longest body.
+_MAX_BODY_BYTES = 512 * 1024
 _STOP_WORKER_S = 3.0
 
 
@@ -54,6 +57,8 @@ class JobsDeps:
     ledger: LedgerKeeper | None = None
     reconciliation: ReconciliationDesk | None = None
     anchors: AnchorSender | None = None
+    leaks: LeakDesk | None = None
+    watch: RecordWatch | None = None
 
 
 def create_jobs_app(deps: JobsDeps) -> FastAPI:
@@ -68,6 +73,8 @@ def create_jobs_app(deps: JobsDeps) -> FastAPI:
             deps.ledger.start()
         if deps.anchors is not None:
             deps.anchors.start()
+        if deps.watch is not None:
+            deps.watch.start()
         yield
         worker.cancel()
         if deps.bank is not None:
@@ -76,6 +83,8 @@ def create_jobs_app(deps: JobsDeps) -> FastAPI:
             await run_in_threadpool(deps.ledger.stop)
         if deps.anchors is not None:
             await run_in_threadpool(deps.anchors.stop)
+        if deps.watch is not None:
+            await run_in_threadpool(deps.watch.stop)
         # A job that does not end in time is taken up again at the next start: each of them may run twice.
         await asyncio.wait({worker}, timeout=_STOP_WORKER_S)
 
@@ -89,6 +98,8 @@ def create_jobs_app(deps: JobsDeps) -> FastAPI:
         add_ledger_routes(app, deps.ledger)
     if deps.reconciliation is not None:
         add_reconciliation_routes(app, deps.reconciliation)
+    if deps.leaks is not None:
+        add_leak_routes(app, deps.leaks)
 
     @app.get("/healthz")
     async def get_health() -> dict[str, str]:

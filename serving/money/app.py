@@ -17,10 +17,11 @@ from serving.money.digest import add_digest_routes
 from serving.money.explain import add_explain_routes
 from serving.money.features import add_feature_routes
 from serving.money.freezes import add_freeze_routes
-from serving.money.policies import add_policy_routes, add_score_routes
+from serving.money.policies import add_policy_routes
 from serving.money.receipts import add_receipt_routes
+from serving.money.registry import add_registry_routes
 from serving.money.reviews import add_review_routes
-from serving.money.service import MoneyDeps, MoneyService
+from serving.money.service import MoneyDeps, MoneyService, take_short_turns
 from serving.money.views import DecisionView
 
 _MAX_BODY_BYTES = 512 * 1024
@@ -45,6 +46,7 @@ def create_money_app(deps: MoneyDeps) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        take_short_turns()
         # Once before the first request: with what nobody approved it does not start. Where the database is not up yet, the
         # background thread goes on trying.
         await run_in_threadpool(service.refuse_unapproved)
@@ -59,7 +61,7 @@ def create_money_app(deps: MoneyDeps) -> FastAPI:
     _add_decisions(app, service)
     add_review_routes(app, service)
     add_policy_routes(app, service)
-    add_score_routes(app, service)
+    add_registry_routes(app, service)
     add_freeze_routes(app, service)
     add_feature_routes(app, service)
     add_digest_routes(app, service)

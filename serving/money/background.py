@@ -25,6 +25,8 @@ from storage.unit_of_work import unit_of_work
 
 _LOG = structlog.get_logger("money.background")
 _INTERVAL_S = 1.0
+# After a wake-up events gather for so long: one transaction and one signature for a batch of them, not for each.
+_GATHER_S = 0.1
 # Whoever submitted a proposal asks for its decision at once; only what he left is ours.
 _GRACE = timedelta(seconds=2)
 _LOOK_BACK = timedelta(hours=2)
@@ -92,6 +94,11 @@ class Background:
         self._service.wake.set()
         self._thread.join(timeout=10)
 
+    def wait_for_events(self) -> None:
+        """Wait until there is something to sequence, a second at most."""
+        if self._service.wake.wait(timeout=_INTERVAL_S):
+            self._stop.wait(_GATHER_S)
+
     def sequence(self) -> None:
         """Give waiting events of all tenants their places."""
         self._sequencing.begin()
@@ -144,7 +151,7 @@ class Background:
             if time.monotonic() >= next_anchoring:
                 self.anchor_heads()
                 next_anchoring = time.monotonic() + _ANCHOR_INTERVAL_S
-            self._service.wake.wait(timeout=_INTERVAL_S)
+            self.wait_for_events()
 
     def _sequence_waiting(self) -> None:
         deps = self._service.deps

@@ -11,23 +11,19 @@ from fastapi import FastAPI
 from psycopg import Connection
 from pydantic import Field
 
-from domain.errors import InvalidInput, SetupError
-from gates.policy.artifacts import SCORE_KIND
+from domain.errors import InvalidInput
 from gates.policy.bundle import InvalidBundle, PolicyBundle, load_bundle_content
 from gates.policy.lifecycle import (
     Activation,
-    Shelved,
     approve_activation,
-    list_shelf,
     refuse_activation,
-    register_policy,
-    register_score,
     request_activation,
     roll_back_activation,
     show_policy,
 )
+from gates.policy.listing import Shelved, list_shelf
+from gates.policy.registering import register_policy
 from gates.replay.drift import Drift, measure_drift
-from gates.score.model import parse_model
 from gates.shadow import tally_shadow
 from serving.money.bodies import ActingBody, TenantQuery
 from serving.money.service import MoneyService
@@ -50,15 +46,8 @@ class ActivateBody(ActingBody):
     reason: Annotated[str, Field(max_length=2000)] = ""
 
 
-class RegisterScoreBody(ActingBody):
-    """Hold a score model as training wrote it, and what it was made from."""
-
-    content: dict[str, Any]
-    lineage: dict[str, Any]
-
-
 class ReasonBody(ActingBody):
-    """Hold why: a score model is put in force, or what stood before is put back."""
+    """Hold why what stood before is put back."""
 
     reason: Annotated[str, Field(min_length=1, max_length=2000)]
 
@@ -85,66 +74,28 @@ def add_policy_routes(app: FastAPI, service: MoneyService) -> None:
         scope = service.scope(body.tenant_id)
         change = request_activation(scope, shelf, wanted, now=now, measure_drift=partial(_measure, now=now))
         service.wake.set()
-        return _render_change(change)
+        return render_change(change)
 
     @app.post("/v1/policy-changes/{change_id}/approve")
     def post_approve(change_id: str, body: ActingBody) -> dict[str, Any]:
         scope = service.scope(body.tenant_id)
         done = approve_activation(scope, shelf, change_id, body.session_token, now=service.deps.clock.now())
         service.wake.set()
-        return _render_change(done)
+        return render_change(done)
 
     @app.post("/v1/policy-changes/{change_id}/refuse")
     def post_refuse(change_id: str, body: ActingBody) -> dict[str, Any]:
         scope = service.scope(body.tenant_id)
         refused = refuse_activation(scope, change_id, body.session_token, now=service.deps.clock.now())
         service.wake.set()
-        return _render_change(refused)
+        return render_change(refused)
 
     @app.post("/v1/policy-rollback")
     def post_roll_back(body: ReasonBody) -> dict[str, Any]:
         scope = service.scope(body.tenant_id)
         move = roll_back_activation(scope, body.session_token, reason=body.reason, now=service.deps.clock.now())
         service.wake.set()
-        return _render_move(move)
-
-
-def add_score_routes(app: FastAPI, service: MoneyService) -> None:
-    """Add the routes of score models: as a policy's, but what is approved is chosen at the next start."""
-    shelf = service.deps.rules.shelf
-
-    @app.get("/v1/scores/{name}")
-    def get_scores(name: str, tenant_id: TenantQuery) -> dict[str, Any]:
-        models, changes = list_shelf(service.scope(tenant_id), kind=SCORE_KIND, name=name)
-        return {
-            "policies": [_render_shelved(one) for one in models],
-            "changes": [_render_change(change) for change in changes],
-        }
-
-    @app.post("/v1/scores")
-    def post_score(body: RegisterScoreBody) -> dict[str, Any]:
-        try:
-            model = parse_model(body.content, source="content")
-        except SetupError as error:
-            raise InvalidInput(error.message, code=error.code) from None
-        now, scope = service.deps.clock.now(), service.scope(body.tenant_id)
-        artifact = register_score(scope, model, body.session_token, lineage=body.lineage, now=now)
-        service.wake.set()
-        return {"sha256": artifact.sha256, "version": artifact.version, "state": artifact.state}
-
-    @app.post("/v1/scores/{name}/{sha256}/activate")
-    def post_activate_score(name: str, sha256: str, body: ReasonBody) -> dict[str, Any]:
-        wanted = Activation(body.session_token, sha256, "champion", reason=body.reason, kind=SCORE_KIND, name=name)
-        change = request_activation(service.scope(body.tenant_id), shelf, wanted, now=service.deps.clock.now())
-        service.wake.set()
-        return _render_change(change)
-
-    @app.post("/v1/scores/{name}/rollback")
-    def post_roll_back_score(name: str, body: ReasonBody) -> dict[str, Any]:
-        now, scope = service.deps.clock.now(), service.scope(body.tenant_id)
-        move = roll_back_activation(scope, body.session_token, reason=body.reason, now=now, kind=SCORE_KIND, name=name)
-        service.wake.set()
-        return _render_move(move)
+        return render_move(move)
 
 
 def _add_reading(app: FastAPI, service: MoneyService) -> None:
@@ -152,8 +103,8 @@ def _add_reading(app: FastAPI, service: MoneyService) -> None:
     def get_policies(tenant_id: TenantQuery) -> dict[str, Any]:
         policies, changes = list_shelf(service.scope(tenant_id))
         return {
-            "policies": [_render_shelved(one) for one in policies],
-            "changes": [_render_change(change) for change in changes],
+            "policies": [render_shelved(one) for one in policies],
+            "changes": [render_change(change) for change in changes],
         }
 
     @app.get("/v1/policies/{sha256}")
@@ -181,7 +132,8 @@ def _render_bundle(bundle: PolicyBundle) -> dict[str, Any]:
     }
 
 
-def _render_shelved(shelved: Shelved) -> dict[str, Any]:
+def render_shelved(shelved: Shelved) -> dict[str, Any]:
+    """Return a registered version as routes answer it."""
     artifact = shelved.artifact
     return {
         "sha256": artifact.sha256,
@@ -194,9 +146,11 @@ def _render_shelved(shelved: Shelved) -> dict[str, Any]:
     }
 
 
-def _render_move(move: Move) -> dict[str, Any]:
+def render_move(move: Move) -> dict[str, Any]:
+    """Return a move back as routes answer it."""
     return {"from_version": move.from_version, "to_version": move.to_version, "moved_by": move.moved_by, "reason": move.reason}
 
 
-def _render_change(change: Change) -> dict[str, Any]:
+def render_change(change: Change) -> dict[str, Any]:
+    """Return a change as routes answer it."""
     return {name: value for name, value in asdict(change).items() if name not in {"tenant_id", "kind", "name"}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event as Flag
@@ -25,6 +26,7 @@ from gates.policy.bundle import PolicyBundle
 from gates.reasons import EXECUTION_SENTENCES, SENTENCES
 from gates.receipts.checkpoint import CheckpointSigner
 from gates.receipts.export import export_receipt, render_receipt
+from gates.registry import NoUsableScore
 from gates.review import Answer, answer_review
 from gates.review_store import ReviewState, find_review_of_decision, list_reviews
 from gates.submission import GateScope, Rules, decide_proposal, expire_allow
@@ -40,6 +42,9 @@ from storage.tenancy import require_tenant_id
 from storage.unit_of_work import unit_of_work
 
 _MAX_REVIEWS = 200
+_TURN_S = 0.001
+CONNECTIONS = 12
+"""Of each role. Most of them wait for the disk at a moment: the more commit together, the fewer writes there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,11 @@ class MoneyDeps:
     clock: Clock
     process_token: str = field(repr=False)
     log_files: LogFiles | None = None
+
+
+def take_short_turns() -> None:
+    """Let a thread keep the interpreter for a millisecond: of Python's five, four in a row are all the time of a decision."""
+    sys.setswitchinterval(_TURN_S)
 
 
 class MoneyService:
@@ -89,8 +99,8 @@ class MoneyService:
             )
         try:
             with unit_of_work(scope.pool, scope.context) as connection:
-                require_artifacts(connection, shelf=deps.rules.shelf, scorecard=deps.rules.scorecard)
-        except (UnapprovedArtifact, NoUsablePolicy) as error:
+                require_artifacts(connection, shelf=deps.rules.shelf, models=deps.rules.models)
+        except (UnapprovedArtifact, NoUsablePolicy, NoUsableScore) as error:
             tell_of_artifact(scope, error, now=deps.clock.now())
             raise
         self._fit.add(tenant_id)
@@ -170,7 +180,7 @@ class MoneyService:
         for tenant_id in self.deps.tenant_ids:
             try:
                 self.install_starter_policy(tenant_id)
-            except NoUsablePolicy:
+            except (NoUsablePolicy, NoUsableScore):
                 raise
             except (Unavailable, DatabaseError, PoolTimeout):
                 continue

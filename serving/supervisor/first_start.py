@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from domain.errors import SetupError
@@ -14,11 +14,13 @@ from serving.supervisor.plan import plan_first_load
 from storage.server_address import ServerAddress
 
 
-def load_first_data(settings: Settings, address: ServerAddress, *, socket_dir: Path, say: Callable[[str], None]) -> None:
+def load_first_data(
+    settings: Settings, address: ServerAddress, *, socket_dir: Path, artifacts: Mapping[str, str], say: Callable[[str], None]
+) -> None:
     """Load the demo tenant unless it is there. Interrupted: the next start goes on. Raises: SetupError."""
     if settings.mode != "demo":
         return
-    config = plan_first_load(settings, socket_dir=socket_dir, database=address)
+    config = plan_first_load(settings, socket_dir=socket_dir, database=address, artifacts=artifacts)
     process = subprocess.Popen(
         (sys.executable, "-m", "serving.processes.first_load"),
         env=make_child_environment(),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import secrets
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from serving.artifacts import CHAT, EMBEDDINGS, LANGUAGE_MODEL, key_of
 from serving.launch import NamedModel
 from serving.settings import ROOT_DIR, Settings
 from serving.supervisor.parts import PartSpec, answers_http
@@ -25,12 +27,16 @@ class ModelPlan:
     endpoints: Endpoints
 
 
-def plan_model_servers(settings: Settings, *, socket_dir: Path) -> ModelPlan:
-    """Return the model servers to start; none without an environment for vLLM: then the templates speak."""
+def plan_model_servers(settings: Settings, *, socket_dir: Path, artifacts: Collection[str]) -> ModelPlan:
+    """Return the model servers to start; none without an environment for vLLM: then the templates speak.
+
+    `artifacts` names what was admitted: weights that are not among it are not started.
+    """
     environment = ROOT_DIR / ".venv-vllm"
     cache = settings.var_dir / "cache"
     chat_is_there = (environment / "bin" / "python").exists() and (settings.models_dir / "chat" / "config.json").exists()
-    if settings.vllm == "none" or not settings.with_model or not chat_is_there:
+    chat_may_start = chat_is_there and key_of(LANGUAGE_MODEL, CHAT) in artifacts
+    if settings.vllm == "none" or not settings.with_model or not chat_may_start:
         return ModelPlan((), Endpoints(chat=None, embeddings=None))
     cache.mkdir(parents=True, exist_ok=True)
     key = secrets.token_hex(32)
@@ -45,7 +51,8 @@ def plan_model_servers(settings: Settings, *, socket_dir: Path) -> ModelPlan:
     specs = [_spec_of(settings, "vllm-chat", chat_command)]
     chat = _endpoint_of(settings, chat_command, key)
     embeddings = None
-    if settings.with_embeddings and (settings.models_dir / "embedding" / "config.json").exists():
+    embeddings_are_there = (settings.models_dir / "embedding" / "config.json").exists()
+    if settings.with_embeddings and embeddings_are_there and key_of(LANGUAGE_MODEL, EMBEDDINGS) in artifacts:
         embedding_command = embedding_server_command(
             environment=environment,
             model=settings.models_dir / "embedding",

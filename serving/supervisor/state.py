@@ -20,6 +20,7 @@ class PartState(StrEnum):
     RESTARTING = "restarting"
     OFF = "off"
     STOPPED = "stopped"
+    REFUSED = "refused"
 
 
 class PartStatus(BaseModel):

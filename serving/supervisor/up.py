@@ -11,6 +11,7 @@ from types import FrameType
 
 from domain.errors import TellergateError
 from serving.settings import Settings
+from serving.supervisor.artifacts import admit_artifacts, list_admitted
 from serving.supervisor.database import Database
 from serving.supervisor.first_start import load_first_data
 from serving.supervisor.models import plan_model_servers
@@ -18,6 +19,8 @@ from serving.supervisor.parts import Part, PartSpec
 from serving.supervisor.plan import plan_processes
 from serving.supervisor.preflight import check_disk, check_models, check_port, find_socket_dir, make_folders, take_lock
 from serving.supervisor.state import MachineState, PartState, PartStatus, read_start_ticks, write_state
+from storage.registry import UnapprovedArtifact
+from storage.server_address import ServerAddress
 
 _LOOK_EVERY_S = 0.2
 _STOP_GRACE_S = 12.0
@@ -39,10 +42,11 @@ class Supervisor:
         self._database = Database(settings)
         self._parts: list[Part] = []
         self._url = f"http://{settings.host}:{settings.port}"
-        self._database_since = _now()
+        self._started_at = self._database_since = _now()
         self._database_restarts = 0
         self._next_database_try = _now()
         self._wait_for_models = False
+        self._refused: tuple[str, ...] = ()
 
     def run(
         self,
@@ -76,15 +80,26 @@ class Supervisor:
     def _start(self) -> None:
         settings = self._settings
         socket_dir = find_socket_dir(settings.run_dir)
-        # The models take longest: they load while the database starts and the data comes in.
-        models = plan_model_servers(settings, socket_dir=socket_dir)
-        self._launch(models.specs)
         address = self._database.start()
         self._say("database: running")
         revision = self._database.prepare()
         self._say(f"database: schema at {revision}")
-        load_first_data(settings, address, socket_dir=socket_dir, say=self._say)
-        self._launch(plan_processes(settings, socket_dir=socket_dir, database=address, endpoints=models.endpoints))
+        artifacts = self._admit(address)
+        # The models take longest: they load while the data comes in.
+        models = plan_model_servers(settings, socket_dir=socket_dir, artifacts=artifacts)
+        self._launch(models.specs)
+        load_first_data(settings, address, socket_dir=socket_dir, artifacts=artifacts, say=self._say)
+        specs = plan_processes(settings, socket_dir=socket_dir, database=address, endpoints=models.endpoints, artifacts=artifacts)
+        self._launch(specs)
+
+    def _admit(self, address: ServerAddress) -> dict[str, str]:
+        """Ask the registry what may be used; what it refuses is told, stays out, and stops nothing else."""
+        admissions = admit_artifacts(self._settings, address, now=_now())
+        self._refused = tuple(f"{one.kind} {one.name}" for one in admissions if one.sha256 is None)
+        for one in admissions:
+            if one.sha256 is None:
+                self._say(f"refused: {one.refusal} [{UnapprovedArtifact.code}]")
+        return list_admitted(admissions)
 
     def _launch(self, specs: Sequence[PartSpec]) -> None:
         for spec in specs:
@@ -139,7 +154,10 @@ class Supervisor:
             restarts=self._database_restarts,
             since=self._database_since,
         )
-        parts = (database, *(part.status for part in self._parts))
+        refused = (
+            PartStatus(name=name, state=PartState.REFUSED, pid=None, restarts=0, since=self._started_at) for name in self._refused
+        )
+        parts = (database, *(part.status for part in self._parts), *refused)
         start_ticks = read_start_ticks(os.getpid())
         assert start_ticks is not None
         state = MachineState(supervisor_pid=os.getpid(), supervisor_start_ticks=start_ticks, url=self._url, parts=parts)

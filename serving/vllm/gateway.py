@@ -16,8 +16,10 @@ from prompts.rendering import MaskedPrompt
 from serving.vllm.admission import Admission
 from serving.vllm.breaker import BreakerState, CircuitBreaker
 from serving.vllm.endpoint import TokenUse
+from serving.vllm.guarding import PromptBlocked, PromptGuard, PromptUnchecked, guard_prompt
 
 _LOG = structlog.get_logger("tellergate.model_calls")
+_NOT_ITS_FAULT = frozenset({"abandoned", "model_busy", PromptBlocked.code, PromptUnchecked.code})
 
 
 class ChatServer(Protocol):
@@ -99,7 +101,10 @@ class _Meter:
 
 
 class ModelGateway:
-    """Guard one chat server. `first_token_timeout_s` bounds the wait for a stream's first piece within the total budget."""
+    """Guard one chat server. `first_token_timeout_s` bounds the wait for a stream's first piece within the total budget.
+
+    `guard` looks at each prompt before it is sent.
+    """
 
     def __init__(
         self,
@@ -109,6 +114,7 @@ class ModelGateway:
         breaker: CircuitBreaker,
         admission: Admission,
         monotonic: Callable[[], float],
+        guard: PromptGuard,
         first_token_timeout_s: float = 3.0,
         on_call: Callable[[ModelCall], None] = log_call,
     ) -> None:
@@ -117,6 +123,7 @@ class ModelGateway:
         self._breaker = breaker
         self._admission = admission
         self._monotonic = monotonic
+        self._guard = guard
         self._first_token_timeout_s = first_token_timeout_s
         self._on_call = on_call
 
@@ -176,6 +183,7 @@ class ModelGateway:
             raise ModelUnavailable("the model failed several times in a row and rests for some seconds")
         meter, result = _Meter(self._monotonic), "abandoned"
         try:
+            await guard_prompt(self._guard, prompt)
             async with self._admission.enter(prompt.cache_salt, timeout_s=timeout_s):
                 yield meter
             result = "ok"
@@ -192,7 +200,7 @@ class ModelGateway:
     def _settle(self, result: str) -> None:
         if result == "ok":
             self._breaker.succeed()
-        elif result in ("abandoned", "model_busy"):
+        elif result in _NOT_ITS_FAULT:
             self._breaker.abandon()
         else:
             self._breaker.fail()

@@ -1,14 +1,27 @@
--- name: insert_event
--- A trigger puts the event on the waiting list of the sequencer.
+-- name: insert_events
+-- In their order, from objects that have the columns' names. A trigger puts them on the waiting list of the sequencer.
 INSERT INTO core.events (
     tenant_id, event_id, event_type, source, subject, occurred_at, recorded_at, account_id, idempotency_key,
     amount_minor, currency, policy_decision, policy_version, model_score_ref, trace_id, data
 )
-VALUES (
-    %(tenant_id)s, %(event_id)s, %(event_type)s, %(source)s, %(subject)s, %(occurred_at)s, %(recorded_at)s,
-    %(account_id)s, %(idempotency_key)s, %(amount_minor)s, %(currency)s, %(policy_decision)s, %(policy_version)s,
-    %(model_score_ref)s, %(trace_id)s, %(data)s
-);
+SELECT
+    tenant_id,
+    event_id,
+    event_type,
+    source,
+    subject,
+    occurred_at,
+    recorded_at,
+    account_id,
+    idempotency_key,
+    amount_minor,
+    currency,
+    policy_decision,
+    policy_version,
+    model_score_ref,
+    trace_id,
+    data
+FROM JSONB_POPULATE_RECORDSET(NULL::core.events, %(events)s);
 
 -- name: find_event
 -- One event of the tenant: a row of the log, or a transfer, which is its own event.

@@ -83,3 +83,11 @@ WHERE
 UPDATE core.registry_artifacts
 SET state = %(state)s
 WHERE kind = %(kind)s AND name = %(name)s AND version = %(version)s;
+
+-- name: list_names
+-- Every name that something is registered under.
+SELECT DISTINCT
+    kind,
+    name
+FROM core.registry_artifacts
+ORDER BY kind, name;

@@ -1,3 +1,7 @@
+-- name: begin_in_context
+-- TRUE: gone at the end of the transaction, so a pooled connection carries it nowhere.
+BEGIN; SELECT SET_CONFIG('tellergate.context', %(context)s, TRUE);
+
 -- name: set_transaction_context
 -- TRUE: gone at the end of the transaction, so a pooled connection carries it nowhere.
 SELECT SET_CONFIG('tellergate.context', %(context)s, TRUE);

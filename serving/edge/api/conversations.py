@@ -164,7 +164,9 @@ async def _finish_action(services: Services, caller: SignedIn, card: ActionCard)
     decision_id = action.decided.decision.decision_id
     for _ in range(_RECEIPT_POLLS):
         try:
-            receipt = await services.deps.money.find_receipt(caller.tenant_id, decision_id)
+            receipt = await services.exports.find_receipt(
+                services.deps.money, tenant_id=caller.tenant_id, decision_id=decision_id
+            )
         except TellergateError:
             break
         if receipt is not None:

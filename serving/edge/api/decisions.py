@@ -32,7 +32,7 @@ async def decide_proposal(proposal_id: str, caller: Reader, services: UsedServic
 )
 async def get_receipt(decision_id: str, caller: Reader, services: UsedServices) -> Response:
     """Return the receipt of a decision, for `tellergate verify`."""
-    receipt = await services.deps.money.find_receipt(caller.tenant_id, decision_id)
+    receipt = await services.exports.find_receipt(services.deps.money, tenant_id=caller.tenant_id, decision_id=decision_id)
     if receipt is None:
         return JSONResponse({"state": "pending"}, status_code=202, headers={"Retry-After": "1"})
     return Response(receipt, media_type="application/json")

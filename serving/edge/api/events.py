@@ -100,6 +100,7 @@ async def list_events(
                 if window.read_up_to == window.last_position:
                     await asyncio.sleep(_LOOK_AGAIN_S)
                 window = await look(window.read_up_to)
+    await run_in_threadpool(services.exports.require_clean, window.records, tenant_id=caller.tenant_id, name="log")
     return EventPage(items=_placed(window), next_after=window.read_up_to, last_position=window.last_position)
 
 

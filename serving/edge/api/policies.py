@@ -17,7 +17,6 @@ router = APIRouter(tags=["policies"])
 Editor = Annotated[SignedIn, Depends(call_for(Role.ADMIN))]
 Reader = Annotated[SignedIn, Depends(call_for(Role.ADMIN, Role.AUDITOR))]
 # An address, the beginning of one, or `active`; nothing else goes into a path of ours.
-_ModelName = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
 _Address = Annotated[str, Field(pattern=r"^([0-9a-f]{12,64}|active)$")]
 
 
@@ -40,15 +39,8 @@ class ActivateBody(_Body):
     reason: Annotated[str, Field(max_length=2000)] = ""
 
 
-class RegisterScoreBody(_Body):
-    """A score model as training wrote it, and what it was made from."""
-
-    content: dict[str, Any]
-    lineage: dict[str, Any] = {}
-
-
 class ReasonBody(_Body):
-    """Why: a score model is put in force, or what stood before is put back."""
+    """Why what stood before is put back."""
 
     reason: Annotated[str, Field(min_length=1, max_length=2000)]
 
@@ -101,39 +93,6 @@ async def post_roll_back(body: ReasonBody, caller: Editor, services: UsedService
     payload = {"session_token": caller.token, "reason": body.reason}
     money = services.deps.money
     return money.read(RolledBack, await money.ask("POST", "/v1/policy-rollback", tenant_id=caller.tenant_id, json=payload))
-
-
-@router.get("/scores/{name}", operation_id="listScores")
-async def list_scores(name: _ModelName, caller: Reader, services: UsedServices) -> PolicyList:
-    """List registered score models of this name with their aliases, and the changes that people asked for."""
-    money = services.deps.money
-    return money.read(PolicyList, await money.ask("GET", f"/v1/scores/{name}", tenant_id=caller.tenant_id))
-
-
-@router.post("/scores", operation_id="registerScore", status_code=201)
-async def post_score(body: RegisterScoreBody, caller: Editor, services: UsedServices) -> RegisteredPolicy:
-    """Register a score model as a candidate, with what it was made from."""
-    payload = {"session_token": caller.token, "content": body.content, "lineage": body.lineage}
-    money = services.deps.money
-    return money.read(RegisteredPolicy, await money.ask("POST", "/v1/scores", tenant_id=caller.tenant_id, json=payload))
-
-
-@router.post("/scores/{name}/{sha256}/activate", operation_id="activateScore", status_code=202)
-async def post_activate_score(
-    name: _ModelName, sha256: _Address, body: ReasonBody, caller: Editor, services: UsedServices
-) -> PolicyChange:
-    """Ask for a score model to be the approved one. A second administrator approves it as any other change."""
-    payload = {"session_token": caller.token, "reason": body.reason}
-    money, path = services.deps.money, f"/v1/scores/{name}/{sha256}/activate"
-    return money.read(PolicyChange, await money.ask("POST", path, tenant_id=caller.tenant_id, json=payload))
-
-
-@router.post("/scores/{name}/rollback", operation_id="rollBackScore")
-async def post_roll_back_score(name: _ModelName, body: ReasonBody, caller: Editor, services: UsedServices) -> RolledBack:
-    """Make the score model that stood directly before the approved one again. One administrator is enough."""
-    payload = {"session_token": caller.token, "reason": body.reason}
-    money, path = services.deps.money, f"/v1/scores/{name}/rollback"
-    return money.read(RolledBack, await money.ask("POST", path, tenant_id=caller.tenant_id, json=payload))
 
 
 async def _answer(services: UsedServices, caller: SignedIn, change_id: str, verdict: str) -> PolicyChange:

@@ -68,7 +68,7 @@ def show_passage(article_id: str, ordinal: str, signed_in: DecisionReader, servi
 @router.get("/decisions/{decision_id}/receipt")
 async def show_receipt(decision_id: str, signed_in: DecisionReader, services: UsedServices) -> Response:
     """Show the receipt and how to verify it without us."""
-    receipt = await services.deps.money.find_receipt(signed_in.tenant_id, decision_id)
+    receipt = await services.exports.find_receipt(services.deps.money, tenant_id=signed_in.tenant_id, decision_id=decision_id)
     return services.pages.page(
         "sheet_receipt.html",
         signed_in=signed_in,
@@ -88,7 +88,7 @@ async def download_key(services: UsedServices, signed_in: Anyone) -> Response:  
 @router.get("/receipts/{decision_id}.json")
 async def download_receipt(decision_id: str, signed_in: DecisionReader, services: UsedServices) -> Response:
     """Give the receipt as a file."""
-    receipt = await services.deps.money.find_receipt(signed_in.tenant_id, decision_id)
+    receipt = await services.exports.find_receipt(services.deps.money, tenant_id=signed_in.tenant_id, decision_id=decision_id)
     if receipt is None:
         raise NotFound("the receipt is not placed in the log yet: try again in a second", code="receipt_pending")
     # The bytes as they are: a verifier accepts the canonical form only.

@@ -1,4 +1,4 @@
-"""The page of those who run the bank: the kill switch, policies with what waits for a second person, and what was paid today."""
+"""The page of those who run the bank: the kill switch, what is in force and who changes it, and what was paid today."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from domain.errors import InvalidInput, TellergateError
 from domain.proposal import ActionKind
 from domain.roles import Role
 from serving.edge.access import UsedServices, form_for, page_for
-from serving.edge.money_views import DigestView, Freezes, FreezeView, Policies
+from serving.edge.money_views import DigestView, Freezes, FreezeView, Registry
 from serving.edge.problems import status_of
 from serving.edge.process_client import PartDown
 from serving.edge.services import Services
@@ -29,7 +29,7 @@ _KINDS = tuple(kind.value for kind in ActionKind if kind is not ActionKind.UNLIS
 
 @router.get(_PATH)
 async def show_operations(signed_in: Reader, services: UsedServices) -> Response:
-    """Show freezes, policies and today's digest."""
+    """Show freezes, the registry and today's digest."""
     return await _page(services, signed_in)
 
 
@@ -58,7 +58,7 @@ async def post_thaw(freeze_id: str, signed_in: Admin, services: UsedServices) ->
 async def post_change(
     change_id: str, verdict: Literal["approve", "refuse"], signed_in: Admin, services: UsedServices
 ) -> Response:
-    """Approve or refuse what another administrator wants of a policy."""
+    """Approve or refuse what another administrator wants of a policy, a model or a file."""
     return await _act(services, signed_in, f"/v1/policy-changes/{change_id}/{verdict}", {})
 
 
@@ -77,11 +77,11 @@ async def _act(services: Services, signed_in: SignedIn, path: str, body: dict[st
 async def _page(services: Services, signed_in: SignedIn, *, fault: TellergateError | None = None) -> Response:
     money, tenant_id = services.deps.money, signed_in.tenant_id
     freezes: tuple[FreezeView, ...] = ()
-    policies = Policies(policies=(), changes=())
+    registry = Registry(names=())
     digest: DigestView | None = None
     try:
         freezes = money.read(Freezes, await money.ask("GET", "/v1/freezes", tenant_id=tenant_id)).items
-        policies = money.read(Policies, await money.ask("GET", "/v1/policies", tenant_id=tenant_id))
+        registry = money.read(Registry, await money.ask("GET", "/v1/registry", tenant_id=tenant_id))
         digest = money.read(DigestView, await money.ask("GET", "/v1/digest", tenant_id=tenant_id))
     except PartDown as down:
         fault = fault or down
@@ -90,7 +90,7 @@ async def _page(services: Services, signed_in: SignedIn, *, fault: TellergateErr
         signed_in=signed_in,
         now=services.deps.clock.now(),
         freezes=freezes,
-        policies=policies,
+        registry=registry,
         digest=digest,
         kinds=_KINDS,
         fault=fault,

@@ -7,7 +7,7 @@ VALUES (%(tenant_id)s, %(conversation_id)s, %(customer_id)s, %(operator_id)s, %(
 -- One conversation with the language its customer writes and the name of who opened it.
 SELECT
     conversations.conversation_id, conversations.customer_id, conversations.operator_id, conversations.created_at, customers.language,
-    operators.display_name AS operator_name
+    customers.segment, operators.display_name AS operator_name
 FROM core.conversations
 INNER JOIN core.customers USING (tenant_id, customer_id)
 INNER JOIN core.operators USING (tenant_id, operator_id)

@@ -130,3 +130,14 @@ INNER JOIN core.merchants USING (tenant_id, merchant_id)
 WHERE transactions.tenant_id = %(tenant_id)s AND accounts.customer_id = %(customer_id)s
 ORDER BY merchants.name
 LIMIT 500;
+
+-- name: list_texts_with_tokens
+-- What strangers wrote into the granted transactions, where a token may stand in it.
+SELECT texts.written
+FROM core.grants
+INNER JOIN core.transactions ON grants.tenant_id = transactions.tenant_id AND grants.ref = transactions.transaction_id
+CROSS JOIN UNNEST(ARRAY[transactions.descriptor, transactions.decline_trace::TEXT]) AS texts (written)
+WHERE
+    grants.tenant_id = %(tenant_id)s AND grants.conversation_id = %(conversation_id)s
+    AND grants.kind = 'transaction' AND grants.granted
+    AND texts.written LIKE '%%<%%';

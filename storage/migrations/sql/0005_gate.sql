@@ -126,10 +126,24 @@ CREATE TABLE gate.authorizations (
     valid_from TIMESTAMPTZ NOT NULL,
     valid_until TIMESTAMPTZ NOT NULL CHECK (valid_until > valid_from AND valid_until <= valid_from + INTERVAL '60 seconds'),
     recorded_at TIMESTAMPTZ NOT NULL DEFAULT CLOCK_TIMESTAMP(),
+    -- What the decision keeps of its budgets till then, copied from it where it authorizes itself; null where another hand did.
+    proposal_id TEXT,
+    customer_id TEXT,
+    operator_id TEXT,
+    merchant_id TEXT,
+    beneficiary_id TEXT,
+    currency TEXT,
+    reserved_minor BIGINT,
     PRIMARY KEY (transfer_id, tenant_id)
     -- Rows come and go with every posting: clean up early and without pauses.
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX authorizations_by_decision ON gate.authorizations (decision_id, tenant_id);
+CREATE INDEX authorizations_by_end ON gate.authorizations (tenant_id, valid_until) WHERE reserved_minor > 0;
+CREATE INDEX authorizations_by_customer ON gate.authorizations (tenant_id, customer_id) WHERE customer_id IS NOT NULL;
+CREATE INDEX authorizations_by_operator ON gate.authorizations (tenant_id, operator_id) WHERE operator_id IS NOT NULL;
+CREATE INDEX authorizations_by_merchant ON gate.authorizations (tenant_id, merchant_id) WHERE merchant_id IS NOT NULL;
+CREATE INDEX authorizations_by_beneficiary ON gate.authorizations (tenant_id, beneficiary_id) WHERE beneficiary_id IS NOT NULL;
+CREATE INDEX authorizations_by_others ON gate.authorizations (tenant_id, valid_until) WHERE reserved_minor IS NULL;
 
 -- `state_digest` is over the facts the reviewer saw; the gate compares it when the approval arrives.
 CREATE TABLE gate.reviews (
@@ -200,16 +214,24 @@ LANGUAGE SQL IMMUTABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog
 AS $$ SELECT SUBSTR(p_decision_id, 5)::UUID $$;
 
--- Which accounts an action moves money between; no row for a kind that cannot be executed. `code` is domain.transfer's.
+-- Between which accounts a kind moves money by itself, if it does. `code` is domain.transfer's.
 CREATE FUNCTION gate.plan_transfer(
     p_action_kind TEXT, p_account_id TEXT, p_currency TEXT, OUT debit TEXT, OUT credit TEXT, OUT code SMALLINT
 ) RETURNS SETOF RECORD
 LANGUAGE SQL IMMUTABLE PARALLEL SAFE ROWS 1
 SET search_path = pg_catalog
 AS $$
-    SELECT plans.house || p_currency, 'customer:' || p_account_id, plans.code
-    FROM (VALUES ('refund', 'house:refunds:', 1::SMALLINT)) AS plans (action_kind, house, code)
-    WHERE plans.action_kind = p_action_kind AND p_account_id IS NOT NULL
+    SELECT plans.debit, plans.credit, plans.code
+    FROM (
+        VALUES
+        ('refund', 'house:refunds:' || p_currency, 'customer:' || p_account_id, 1::SMALLINT),
+        ('fee_reversal', 'house:fees:' || p_currency, 'customer:' || p_account_id, 2::SMALLINT),
+        ('goodwill_credit', 'house:goodwill:' || p_currency, 'customer:' || p_account_id, 3::SMALLINT),
+        ('provisional_credit', 'house:provisional:' || p_currency, 'customer:' || p_account_id, 4::SMALLINT),
+        ('payment', 'customer:' || p_account_id, 'house:bank:payments:' || p_currency, 5::SMALLINT),
+        ('dispute_writeoff', 'house:writeoff:' || p_currency, 'house:provisional:' || p_currency, 7::SMALLINT)
+    ) AS plans (action_kind, debit, credit, code)
+    WHERE plans.action_kind = p_action_kind AND plans.debit IS NOT NULL AND plans.credit IS NOT NULL
 $$;
 
 -- The decision that goes on with a chain takes back what the one before allowed, and is refused when money has moved already.
@@ -232,62 +254,64 @@ $$;
 CREATE TRIGGER supersede BEFORE INSERT ON gate.decisions
 FOR EACH ROW WHEN (new.previous_decision_id IS NOT NULL) EXECUTE FUNCTION gate.supersede();
 
--- An allow that names its transfer authorizes it, in the same transaction; the digest comes from the row itself.
-CREATE FUNCTION gate.authorize() RETURNS TRIGGER
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    INSERT INTO gate.authorizations (tenant_id, transfer_id, decision_id, digest, valid_from, valid_until)
-    SELECT
-        new.tenant_id, new.transfer_id, gate.uuid_of(new.decision_id),
-        ledger.digest_of_transfer(
-            new.tenant_id, new.transfer_id, 1::SMALLINT, plan.debit, plan.credit, new.amount_minor, new.currency, plan.code,
-            NULL, NULL, 0::SMALLINT
-        ),
-        new.decided_at, new.expires_at
-    FROM gate.plan_transfer(new.action_kind, new.account_id, new.currency) AS plan;
-    RETURN NULL;
-END
-$$;
-CREATE TRIGGER authorize AFTER INSERT ON gate.decisions
-FOR EACH ROW WHEN (new.outcome = 'allow' AND new.transfer_id IS NOT NULL) EXECUTE FUNCTION gate.authorize();
-
 -- Only a decision that lets something happen authorizes, and an id that the ledger has answered for good is never authorized again.
 CREATE FUNCTION gate.refuse_authorization() RETURNS TRIGGER
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
 AS $$
+DECLARE
+    v_count BIGINT;
+    v_tenant_id TEXT;
+    v_decision_id TEXT;
+    v_transfer_id UUID;
+    v_allowed BOOLEAN;
+    v_used BOOLEAN;
 BEGIN
-    IF EXISTS (
-        SELECT FROM (SELECT DISTINCT tenant_id, decision_id FROM added) AS named
-        WHERE NOT EXISTS (
+    -- How many rows an insert adds is unknown to the planner: left to itself it reads whole tables for one row.
+    SELECT COUNT(*), (ARRAY_AGG(tenant_id))[1], 'dec_' || REPLACE((ARRAY_AGG(decision_id))[1]::TEXT, '-', ''), (ARRAY_AGG(transfer_id))[1]
+    INTO v_count, v_tenant_id, v_decision_id, v_transfer_id
+    FROM added;
+    IF v_count = 1 THEN
+        v_allowed := EXISTS (
             SELECT FROM gate.decisions
-            WHERE decisions.tenant_id = named.tenant_id AND decisions.outcome IN ('allow', 'hold')
-                AND decisions.decision_id = 'dec_' || REPLACE(named.decision_id::TEXT, '-', '')
-                AND NOT EXISTS (
-                    SELECT FROM gate.decisions AS later
-                    WHERE later.tenant_id = decisions.tenant_id AND later.previous_decision_id = decisions.decision_id
+            WHERE tenant_id = v_tenant_id AND decision_id = v_decision_id AND outcome IN ('allow', 'hold')
+        ) AND NOT EXISTS (SELECT FROM gate.decisions WHERE tenant_id = v_tenant_id AND previous_decision_id = v_decision_id);
+        v_used := EXISTS (SELECT FROM ledger.transfers WHERE tenant_id = v_tenant_id AND transfer_id = v_transfer_id)
+            OR EXISTS (SELECT FROM ledger.refusals WHERE tenant_id = v_tenant_id AND transfer_id = v_transfer_id);
+    ELSE
+        v_allowed := NOT EXISTS (
+            SELECT FROM (SELECT DISTINCT tenant_id, decision_id FROM added) AS named
+            WHERE NOT EXISTS (
+                SELECT FROM gate.decisions
+                WHERE decisions.tenant_id = named.tenant_id AND decisions.outcome IN ('allow', 'hold')
+                    AND decisions.decision_id = 'dec_' || REPLACE(named.decision_id::TEXT, '-', '')
+                    AND NOT EXISTS (
+                        SELECT FROM gate.decisions AS later
+                        WHERE later.tenant_id = decisions.tenant_id AND later.previous_decision_id = decisions.decision_id
+                    )
+            )
+        );
+        -- LIMIT keeps each of these a look-up by key, however many rows were added.
+        v_used := EXISTS (
+            SELECT FROM added
+            CROSS JOIN LATERAL (
+                (
+                    SELECT transfer_id FROM ledger.transfers
+                    WHERE transfers.tenant_id = added.tenant_id AND transfers.transfer_id = added.transfer_id LIMIT 1
                 )
-        )
-    ) THEN
+                UNION ALL
+                (
+                    SELECT transfer_id FROM ledger.refusals
+                    WHERE refusals.tenant_id = added.tenant_id AND refusals.transfer_id = added.transfer_id LIMIT 1
+                )
+            ) AS used
+        );
+    END IF;
+    IF NOT v_allowed THEN
         RAISE EXCEPTION 'authorization: no decision that allows it' USING ERRCODE = '23503';
     END IF;
-    -- LIMIT keeps each of these a look-up by key, however many rows were added.
-    IF EXISTS (
-        SELECT FROM added
-        CROSS JOIN LATERAL (
-            (
-                SELECT transfer_id FROM ledger.transfers
-                WHERE transfers.tenant_id = added.tenant_id AND transfers.transfer_id = added.transfer_id LIMIT 1
-            )
-            UNION ALL
-            (
-                SELECT transfer_id FROM ledger.refusals
-                WHERE refusals.tenant_id = added.tenant_id AND refusals.transfer_id = added.transfer_id LIMIT 1
-            )
-        ) AS used
-    ) THEN
+    IF v_used THEN
         RAISE EXCEPTION 'authorization: the transfer id was used' USING ERRCODE = '23505';
     END IF;
     RETURN NULL;
@@ -340,7 +364,7 @@ GRANT SELECT ON
 gate.policy_bundles, gate.decisions, gate.consumptions, gate.reviews, gate.approvals, gate.log_nodes, gate.checkpoints
 TO gate, auditor;
 GRANT SELECT ON gate.decisions, gate.consumptions TO executor, ledger_owner, ledger_writer, jobs;
--- The gate authorizes without the server's stamp; the functions that post take what they use.
+-- The functions that post take what they use.
 GRANT INSERT (tenant_id, transfer_id, decision_id, digest, valid_from, valid_until) ON gate.authorizations TO gate;
 GRANT SELECT ON gate.authorizations TO gate, jobs, auditor, ledger_owner;
 GRANT SELECT, UPDATE, DELETE ON gate.authorizations TO ledger_writer;

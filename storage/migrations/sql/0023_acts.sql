@@ -66,58 +66,50 @@ CREATE TYPE gate.act_plan AS (
     hold_expires_at TIMESTAMPTZ
 );
 
--- Between which accounts a kind moves money by itself, if it does. `code` is domain.transfer's.
-CREATE OR REPLACE FUNCTION gate.plan_transfer(
-    p_action_kind TEXT, p_account_id TEXT, p_currency TEXT, OUT debit TEXT, OUT credit TEXT, OUT code SMALLINT
-) RETURNS SETOF RECORD
-LANGUAGE SQL IMMUTABLE PARALLEL SAFE ROWS 1
-SET search_path = pg_catalog
-AS $$
-    SELECT plans.debit, plans.credit, plans.code
-    FROM (
-        VALUES
-        ('refund', 'house:refunds:' || p_currency, 'customer:' || p_account_id, 1::SMALLINT),
-        ('fee_reversal', 'house:fees:' || p_currency, 'customer:' || p_account_id, 2::SMALLINT),
-        ('goodwill_credit', 'house:goodwill:' || p_currency, 'customer:' || p_account_id, 3::SMALLINT),
-        ('provisional_credit', 'house:provisional:' || p_currency, 'customer:' || p_account_id, 4::SMALLINT),
-        ('payment', 'customer:' || p_account_id, 'house:bank:payments:' || p_currency, 5::SMALLINT),
-        ('dispute_writeoff', 'house:writeoff:' || p_currency, 'house:provisional:' || p_currency, 7::SMALLINT)
-    ) AS plans (action_kind, debit, credit, code)
-    WHERE plans.action_kind = p_action_kind AND plans.debit IS NOT NULL AND plans.credit IS NOT NULL
-$$;
-
 -- No row: the decision carries nothing out. A hold is posted by its own chain only, whatever the row of the decision claims.
 CREATE FUNCTION gate.plan_act(p_decision gate.decisions) RETURNS SETOF gate.act_plan
-LANGUAGE SQL STABLE ROWS 1
+LANGUAGE plpgsql STABLE ROWS 1
 SET search_path = pg_catalog
+SET plan_cache_mode = force_generic_plan
 AS $$
-    SELECT
-        CASE WHEN (p_decision).outcome = 'hold' THEN 2 WHEN (p_decision).hold_transfer_id IS NULL THEN 1 ELSE 3 END::SMALLINT,
-        plan.debit, plan.credit, plan.code, (p_decision).hold_transfer_id, (p_decision).hold_expires_at
-    FROM gate.plan_transfer((p_decision).action_kind, (p_decision).account_id, (p_decision).currency) AS plan
-    WHERE
-        CASE (p_decision).outcome
-            WHEN 'hold' THEN (p_decision).hold_transfer_id IS NULL AND (p_decision).hold_expires_at IS NOT NULL
-            WHEN 'allow' THEN (p_decision).hold_transfer_id IS NULL OR EXISTS (
-                SELECT FROM gate.decisions AS held
-                WHERE held.tenant_id = (p_decision).tenant_id AND held.proposal_id = (p_decision).proposal_id
-                    AND held.transfer_id = (p_decision).hold_transfer_id AND held.outcome = 'hold'
-            )
-        END
-    UNION ALL
-    SELECT 4::SMALLINT, debits.code, credits.code, 6::SMALLINT, placed.transfer_id, NULL
-    FROM ledger.transfers AS placed
-    INNER JOIN ledger.accounts AS debits ON placed.tenant_id = debits.tenant_id AND placed.debit_account = debits.account
-    INNER JOIN ledger.accounts AS credits ON placed.tenant_id = credits.tenant_id AND placed.credit_account = credits.account
-    WHERE (p_decision).outcome = 'allow' AND (p_decision).action_kind = 'hold_release' AND placed.tenant_id = (p_decision).tenant_id
-        AND placed.kind = 2
-        AND placed.transfer_id = CASE
-            WHEN (p_decision).subject_id ~ '^tfr_[0-9a-f]{32}$' THEN SUBSTR((p_decision).subject_id, 5)::UUID
-        END
-    UNION ALL
-    SELECT 0::SMALLINT, NULL, NULL, NULL, NULL, NULL
-    WHERE (p_decision).outcome = 'allow'
-        AND (p_decision).action_kind IN ('card_block', 'beneficiary_change', 'case_close', 'kyc_decision')
+DECLARE
+    v_plan gate.act_plan;
+BEGIN
+    IF p_decision.action_kind = 'hold_release' THEN
+        IF p_decision.outcome = 'allow' AND p_decision.subject_id ~ '^tfr_[0-9a-f]{32}$' THEN
+            RETURN QUERY SELECT 4::SMALLINT, debits.code, credits.code, 6::SMALLINT, placed.transfer_id, NULL::TIMESTAMPTZ
+            FROM ledger.transfers AS placed
+            INNER JOIN ledger.accounts AS debits ON placed.tenant_id = debits.tenant_id AND placed.debit_account = debits.account
+            INNER JOIN ledger.accounts AS credits ON placed.tenant_id = credits.tenant_id AND placed.credit_account = credits.account
+            WHERE placed.tenant_id = p_decision.tenant_id AND placed.transfer_id = SUBSTR(p_decision.subject_id, 5)::UUID
+                AND placed.kind = 2;
+        END IF;
+        RETURN;
+    END IF;
+    IF p_decision.action_kind IN ('card_block', 'beneficiary_change', 'case_close', 'kyc_decision') THEN
+        IF p_decision.outcome = 'allow' THEN
+            v_plan.kind := 0;
+            RETURN NEXT v_plan;
+        END IF;
+        RETURN;
+    END IF;
+    IF p_decision.outcome = 'hold' AND p_decision.hold_transfer_id IS NULL AND p_decision.hold_expires_at IS NOT NULL THEN
+        v_plan.kind := 2;
+    ELSIF p_decision.outcome = 'allow' AND p_decision.hold_transfer_id IS NULL THEN
+        v_plan.kind := 1;
+    ELSIF p_decision.outcome = 'allow' AND EXISTS (
+        SELECT FROM gate.decisions AS held
+        WHERE held.tenant_id = p_decision.tenant_id AND held.proposal_id = p_decision.proposal_id
+            AND held.transfer_id = p_decision.hold_transfer_id AND held.outcome = 'hold'
+    ) THEN
+        v_plan.kind := 3;
+    ELSE
+        RETURN;
+    END IF;
+    RETURN QUERY SELECT
+        v_plan.kind, plan.debit, plan.credit, plan.code, p_decision.hold_transfer_id, p_decision.hold_expires_at
+    FROM gate.plan_transfer(p_decision.action_kind, p_decision.account_id, p_decision.currency) AS plan;
+END
 $$;
 
 -- What the carrying out of an act is bound to. `action_digest` covers every field of the action.
@@ -344,7 +336,7 @@ $$;
 
 -- A decision that carries something out authorizes it, in the same transaction. An act without a transfer is used up the same way;
 -- its digest is no transfer's. While a freeze stands nothing is authorized.
-CREATE OR REPLACE FUNCTION gate.authorize() RETURNS TRIGGER
+CREATE FUNCTION gate.authorize() RETURNS TRIGGER
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -355,19 +347,23 @@ BEGIN
     IF NOT FOUND THEN RETURN NULL; END IF;
     PERFORM pg_advisory_xact_lock_shared(gate.freeze_lock(new.tenant_id));
     IF gate.is_frozen(new.action_kind, new.operator_id) THEN RETURN NULL; END IF;
-    INSERT INTO gate.authorizations (tenant_id, transfer_id, decision_id, digest, valid_from, valid_until)
-    VALUES (
+    INSERT INTO gate.authorizations (
+        tenant_id, transfer_id, decision_id, digest, valid_from, valid_until, proposal_id, customer_id, operator_id, merchant_id,
+        beneficiary_id, currency, reserved_minor
+    ) VALUES (
         new.tenant_id, new.transfer_id, gate.uuid_of(new.decision_id),
         CASE WHEN v_plan.kind = 0 THEN new.transfer_digest ELSE ledger.digest_of_transfer(
             new.tenant_id, new.transfer_id, v_plan.kind, v_plan.debit, v_plan.credit, new.amount_minor, new.currency, v_plan.code,
             v_plan.target_id, v_plan.hold_expires_at, 0::SMALLINT
         ) END,
-        new.decided_at, new.expires_at
+        new.decided_at, new.expires_at, new.proposal_id, new.customer_id, new.operator_id, new.merchant_id, new.beneficiary_id,
+        new.currency,
+        -- What lets an amount go reserves none; nor does a hold, which keeps its amount in the ledger.
+        CASE WHEN new.outcome = 'allow' AND new.action_kind <> 'hold_release' THEN new.amount_minor ELSE 0 END
     );
     RETURN NULL;
 END
 $$;
-DROP TRIGGER authorize ON gate.decisions;
 CREATE TRIGGER authorize AFTER INSERT ON gate.decisions
 FOR EACH ROW WHEN (new.outcome IN ('allow', 'hold') AND new.transfer_id IS NOT NULL) EXECUTE FUNCTION gate.authorize();
 
@@ -379,9 +375,15 @@ AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(gate.freeze_lock(core.current_tenant()));
     IF EXISTS (SELECT FROM gate.freezes WHERE thawed_at IS NULL) AND EXISTS (
-        SELECT FROM (SELECT DISTINCT decision_id FROM added) AS named
-        INNER JOIN gate.decisions ON decisions.decision_id = 'dec_' || REPLACE(named.decision_id::TEXT, '-', '')
-        WHERE gate.is_frozen(decisions.action_kind, decisions.operator_id)
+        SELECT FROM (SELECT DISTINCT tenant_id, decision_id FROM added) AS named
+        -- LIMIT keeps each a look-up by key.
+        CROSS JOIN LATERAL (
+            SELECT FROM gate.decisions
+            WHERE decisions.tenant_id = named.tenant_id
+                AND decisions.decision_id = 'dec_' || REPLACE(named.decision_id::TEXT, '-', '')
+                AND gate.is_frozen(decisions.action_kind, decisions.operator_id)
+            LIMIT 1
+        ) AS stopped
     ) THEN
         RAISE EXCEPTION 'authorization: frozen' USING ERRCODE = '23503';
     END IF;

@@ -2,10 +2,11 @@
 
 SET LOCAL ROLE gate_owner;
 
--- `priority` and `group_key` are computed when the review opens, from its decision. A claim is a lease: past `claimed_until` it is nobody's.
+-- `priority` and `group_key` are computed when the review opens, from its decision; `operator_id` is who asked. A claim is a lease: past `claimed_until` it is nobody's.
 ALTER TABLE gate.reviews
 ADD COLUMN priority INTEGER NOT NULL DEFAULT 0 CHECK (priority >= 0),
 ADD COLUMN group_key TEXT NOT NULL DEFAULT '' CHECK (OCTET_LENGTH(group_key) <= 4000),
+ADD COLUMN operator_id TEXT NOT NULL,
 ADD COLUMN claimed_by TEXT,
 ADD COLUMN claimed_at TIMESTAMPTZ,
 ADD COLUMN claimed_until TIMESTAMPTZ,
@@ -14,6 +15,7 @@ ADD CONSTRAINT reviews_claim_is_whole CHECK (
     (claimed_by IS NULL) = (claimed_at IS NULL) AND (claimed_by IS NULL) = (claimed_until IS NULL)
 );
 CREATE INDEX reviews_by_opening ON gate.reviews (tenant_id, opened_at);
+CREATE INDEX reviews_of_operator ON gate.reviews (tenant_id, operator_id) WHERE state = 'open';
 CREATE INDEX reviews_of_group ON gate.reviews (tenant_id, group_key) WHERE state = 'open';
 
 -- `handled_s`: at most how long he had it before him. `group_size`: how many alike were open when he answered.

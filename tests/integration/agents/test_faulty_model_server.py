@@ -17,6 +17,7 @@ from serving.vllm.endpoint import ModelEndpoint
 from serving.vllm.factory import make_chat_gateway
 from serving.vllm.gateway import ModelGateway
 from tests.doubles.openai_server import FakeOpenAi, Mode
+from tests.doubles.prompt_guard import OpenGuard
 from tests.integration.agents.conftest import MakeTurns
 from tests.integration.agents.world import World
 
@@ -50,7 +51,7 @@ async def rig() -> AsyncIterator[Rig]:
         server, uds = FakeOpenAi(), Path(folder) / "m.sock"
         async with server.serve(uds):
             endpoint = ModelEndpoint("http://model/v1", "chat", "key", uds=uds, health_url="http://model/health")
-            gateway = make_chat_gateway(endpoint, name="faulty")
+            gateway = make_chat_gateway(endpoint, name="faulty", guard=OpenGuard())
             yield Rig(server, gateway)
             await gateway.close()
 

@@ -344,6 +344,10 @@ def test_an_archive_that_takes_nothing_is_said(fresh: Installation) -> None:
         assert "the archive does not take" in str(listed["faults"])
         made = fresh.run("backup", "create", "--recovery-key", str(fresh.key_file), expect=1)
         assert made["archived"] is False
+        fresh.run("backup", "create", "--recovery-key", str(fresh.key_file), expect=1)
+    with fresh.admin() as admin:
+        told = admin.execute("SELECT kind, state, facts ->> 'fault' FROM core.cases").fetchall()
+    assert told == [("backup_failed", "open", "archive_behind")]
     archive.unlink()
     moved.rename(archive)
     fresh.insert(2)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
 
-from tests.integration.edge.world import ANA, EdgeWorld
+from masking.unmask import RevealScope, Unmasker
+from tests.doubles.masking_keys import FixedKeyProvider
+from tests.integration.edge.world import ANA, ANA_IBAN, PASSWORD, EdgeWorld
+from tests.integration.masking.conftest import EVERYTHING, FULL
 
 MESSAGES = "SELECT count(*) FROM core.messages WHERE author = 'operator'"
 
@@ -128,3 +133,95 @@ def test_a_busy_conversation_asks_to_wait(world: EdgeWorld) -> None:
         _problem(client.post(path, json={"text": "two"}), 409, "still_answering")
         world.agents.gate.set()
         assert '"type":"done"' in list(lines)[-1]
+
+
+# The customer's own account number, e-mail and name in disguise, and a stranger's card; none may be readable for the agents.
+_ZERO_WIDTH, _SOFT_HYPHEN = "\u200b", "\u00ad"
+_CARD = "4000056655665556"
+_FULL_WIDTH, _ARABIC = (str.maketrans("0123456789", "".join(chr(first + n) for n in range(10))) for first in (0xFF10, 0x0660))
+_DISGUISED = {
+    "zero width in an IBAN": (
+        f"her account DE89{_ZERO_WIDTH}3704{_ZERO_WIDTH}0044 0532{_ZERO_WIDTH} 0130 00 ?",
+        ("0044", "0532"),
+    ),
+    "full-width digits": (f"card {_CARD}".translate(_FULL_WIDTH), ("566".translate(_FULL_WIDTH),)),
+    "arabic digits": (f"card {_CARD}".translate(_ARABIC), ("566".translate(_ARABIC),)),
+    "emoji between digits": ("card 4000\U0001f6000566\U0001f6005566\U0001f6005556", ("0566", "5556")),
+    "right to left": (f"card \u202e{_CARD}\u202c", ("0566",)),
+    "soft hyphens in her name": (f"Ana Luc{_SOFT_HYPHEN}ía Fer{_SOFT_HYPHEN}reyra called", ("reyra", "Ferreyra")),
+    "look-alike letters in her name": ("\u0410na Lucía F\u0435rreyra called", ("rreyra",)),
+    "a joiner in her e-mail": (f"ana.ferreyra{_ZERO_WIDTH}@example.com", ("ferreyra", "ana.")),
+    "nested tokens": (f"<PERSON_<{ANA_IBAN}>_aaaaaaaa-bb>", ("4400532013",)),
+}
+
+
+@pytest.mark.parametrize("trick", _DISGUISED)
+def test_values_in_disguise_reach_neither_agents_nor_database(world: EdgeWorld, trick: str) -> None:
+    text, readable = _DISGUISED[trick]
+    answer = world.ask(world.sign_in(), text)
+    assert answer.status_code == 200, answer.text
+    ((stored,),) = world.rows("SELECT masked_text FROM core.messages WHERE author = 'operator'")
+    assert world.agents.seen[-1].text == stored
+    bare = re.sub(r"<[A-Z_]+_[0-9a-z]{8}-[0-9a-z]{2}>", "#", stored)
+    assert "#" in bare
+    for part in readable:
+        assert part not in bare, bare
+    # What was typed comes back as it was typed.
+    assert _typed(world, answer.json()["message_id"]) == text
+
+
+def _typed(world: EdgeWorld, message_id: str) -> str:
+    row = world.rows("SELECT conversation_id, masked_text FROM core.messages WHERE message_id = %s", [message_id])[0]
+    unmasker = Unmasker(keys=FixedKeyProvider(), transact=world._transact("vault"), entitlements=FULL)
+    scope = RevealScope(world.tenant.tenant_id, row[0], ANA)
+    return unmasker.unmask_text(row[1], viewer=EVERYTHING, scope=scope, message_id=message_id)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        (b"text=" + b"x" * 1_048_576, 413, "400,000 bytes"),
+        (b"text=" + b"x" * 100_001, 413, "100,000"),
+        (b"text=a%00b", 422, "plain text"),
+        (b"text=a%ff%feb", 422, "plain text"),
+        (b"text=%ed%a0%80", 422, "plain text"),
+        (b"text=", 422, "type a question"),
+    ],
+)
+def test_a_bad_paste_into_the_console_is_said_and_leaves_nothing(world: EdgeWorld, body: bytes, status: int, says: str) -> None:
+    browser, csrf = _console(world)
+    answer = browser.post(
+        f"/customers/{ANA}/messages",
+        content=body + f"&key=k-1&csrf={csrf}".encode(),
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    assert answer.status_code == status, answer.text[:300]
+    assert says in answer.text
+    assert world.rows(MESSAGES) == [(0,)]
+    assert world.agents.seen == []
+
+
+def test_a_megabyte_by_the_api_is_refused_with_its_limit(world: EdgeWorld) -> None:
+    client = world.sign_in()
+    path = f"/api/v1/conversations/{world.open_conversation(client)}/messages"
+    assert "400,000" in _problem(client.post(path, json={"text": "x" * 1_048_576}), 413, "body_too_large")
+    invalid = client.post(path, content=b'{"text": "caf\xe9"}', headers={"Content-Type": "application/json"})
+    assert invalid.status_code in {400, 422}
+    assert "caf" not in invalid.text
+    assert world.rows(MESSAGES) == [(0,)]
+
+
+def test_no_masking_no_message(world: EdgeWorld) -> None:
+    client = world.sign_in()
+    path = f"/api/v1/conversations/{world.open_conversation(client)}/messages"
+    world._pool("vault").close()
+    _problem(client.post(path, json={"text": "charged twice?"}), 503, "database_unavailable")
+    assert world.rows(MESSAGES) == [(0,)]
+    assert world.agents.seen == []
+
+
+def _console(world: EdgeWorld) -> tuple[httpx.Client, str]:
+    browser = world.browser()
+    (entry,) = re.findall(r'name="entry" value="([^"]*)"', browser.get("/login").text)
+    assert browser.post("/login", data={"username": "ada", "password": PASSWORD, "entry": entry}).status_code == 303
+    return browser, re.findall(r'name="csrf" value="([^"]*)"', browser.get(f"/customers/{ANA}").text)[0]

@@ -93,7 +93,7 @@ def test_what_was_paid_today(world: EdgeWorld) -> None:
     digest = cleo.get("/api/v1/digest", params={"day": today}).json()
     line = {"action_kind": "refund", "currency": "EUR", "acts": 1, "amount_minor": 4_990, "largest_minor": 4_990}
     assert (digest["day"], digest["lines"]) == (today, [line])
-    assert (digest["proposed_by"], digest["approved_by"], digest["decisions"]) == ({"opr_ada": 1}, {}, {"allow": 1})
+    assert (digest["proposed_by"], digest["approved_by"], digest["decisions"]) == ({"ada": 1}, {}, {"allow": 1})
     assert cleo.get("/api/v1/digest", params={"day": "2020-01-01"}).json()["lines"] == []
     assert cleo.get("/api/v1/digest", params={"day": "yesterday"}).status_code == 422
     assert world.sign_in("ada").get("/api/v1/digest").status_code == 403

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from gates.score.scorecard import load_scorecard
 from gates.submission import Rules
 from masking.classes import PiiClass
 from masking.detection import Detector
+from masking.keys import KeyProvider
 from masking.masker import Masker
 from masking.unmask import Unmasker
-from masking.vault import PiiItem, Vault
+from masking.vault import PiiItem, Source, Vault
 from serving.edge.agents_client import AgentsClient
 from serving.edge.app import create_edge_app
 from serving.edge.database import EdgeDatabase
@@ -30,6 +31,7 @@ from serving.edge.deps import EdgeDeps, EdgeOptions, IngestRequest
 from serving.edge.masking_boundary import MaskingBoundary
 from serving.edge.money_client import MoneyClient
 from serving.edge.process_client import Peer
+from serving.edge.vault_keeper import VaultKeeper
 from serving.money.app import create_money_app
 from serving.money.service import MoneyDeps
 from storage.pools import Pool, open_pool
@@ -127,10 +129,8 @@ class EdgeWorld:
         keys = FixedKeyProvider()
         vault = Vault(keys)
         transact = self._transact("vault")
-        boundary = MaskingBoundary(
-            Masker(detector=self.detector, vault=vault, keys=keys, transact=transact),
-            Unmasker(keys=keys, transact=transact),
-        )
+        masker = Masker(detector=self.detector, vault=vault, keys=keys, transact=transact)
+        boundary = MaskingBoundary(masker, Unmasker(keys=keys, transact=transact))
         self._seed(vault, transact)
         self.deps = EdgeDeps(
             database=EdgeDatabase(self._pool("edge"), lambda tenant_id: self._mint(tenant_id, "edge")),
@@ -143,6 +143,7 @@ class EdgeWorld:
             ),
             mint_agent_context=lambda tenant_id: self._mint(tenant_id, "ai"),
             start_ingest=self._ingest,
+            vault=VaultKeeper(transact, keys, masker.forget_subject),
         )
         for part in ("agents", "money", "edge"):
             self.start(part)
@@ -161,6 +162,20 @@ class EdgeWorld:
     def stop(self, part: str) -> None:
         """Stop one of them."""
         self._servers.pop(part).stop()
+
+    def replace_keys(self, keys: KeyProvider) -> None:
+        """Let the edge have other keys than those that its records were sealed with."""
+        transact, vault = self._transact("vault"), Vault(keys)
+        boundary = MaskingBoundary(
+            Masker(detector=self.detector, vault=vault, keys=keys, transact=transact), Unmasker(keys=keys, transact=transact)
+        )
+        self.deps = replace(self.deps, boundary=boundary)
+        self.stop("edge")
+        self.start("edge")
+
+    def close_pool(self, role: LoginRole) -> None:
+        """Take the database away from one role."""
+        self._pools[role].close()
 
     def close(self) -> None:
         """Stop everything."""
@@ -208,11 +223,12 @@ class EdgeWorld:
         """Read as role `edge`."""
         return self.conn_as("edge", self.tenant).execute(statement, parameters).fetchall()
 
-    def tokenize(self, customer_id: str, *values: tuple[PiiClass, str]) -> list[str]:
+    def tokenize(self, customer_id: str, *values: tuple[PiiClass, str], source: Source = "record") -> list[str]:
         """Put values of a customer into the vault; return their tokens."""
         items = [PiiItem(pii_class, value, customer_id) for pii_class, value in values]
         with self._transact("vault")(self.tenant.tenant_id) as connection:
-            return list(Vault(FixedKeyProvider()).tokenize_many(connection, items, tenant_id=self.tenant.tenant_id))
+            vault = Vault(FixedKeyProvider())
+            return list(vault.tokenize_many(connection, items, tenant_id=self.tenant.tenant_id, source=source))
 
     def _mint(self, tenant_id: str, role: LoginRole) -> str:
         return Tenant(tenant_id, self.database.context_key).context(role)

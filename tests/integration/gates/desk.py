@@ -14,9 +14,10 @@ from psycopg.types.json import Jsonb
 from domain.decision import Decision
 from domain.ids import make_id
 from gates.execution import execute_decision
-from gates.policy.active import install_bundle
+from gates.policy.artifacts import install_artifacts
 from gates.policy.bundle import PolicyBundle, load_bundle_content, load_bundle_directory
-from gates.policy.lifecycle import Activation, approve_activation, register_policy, request_activation
+from gates.policy.lifecycle import Activation, approve_activation, request_activation
+from gates.policy.registering import register_policy
 from gates.review import Answer, answer_review
 from gates.review_store import Review, Verdict, find_review_of_decision
 from gates.score.scorecard import load_scorecard
@@ -97,7 +98,14 @@ class Desk(Records):
             [tenant_id, MERCHANT],
         )
         with unit_of_work(self.gate_pool, self.tenant.context("gate")) as connection:
-            install_bundle(connection, load_bundle_directory(STARTER), tenant_id=tenant_id, now=self.now, moved_by="test")
+            install_artifacts(
+                connection,
+                bundle=load_bundle_directory(STARTER),
+                scorecard=self.rules.scorecard,
+                tenant_id=tenant_id,
+                now=self.now,
+                moved_by="test",
+            )
         return self
 
     def use_policy(self, **manifest: Any) -> PolicyBundle:

@@ -188,6 +188,50 @@ def test_an_own_allow_is_not_counted_against_itself(desk: Desk) -> None:
         assert _read(gate, desk.now)["customer_1h_count"] == 1
 
 
+def test_what_waits_is_the_naive_sum_whoever_authorized_it(desk: Desk, admin_conn: Connection[Any]) -> None:
+    """Authorizations hold what their decision reserves; those of a run of payments, by another hand, count as it says."""
+    of_run = _decide_one(desk, 1700)
+    rng = Random(7)
+    naive = dict.fromkeys(("customer", "operator", "merchant", "beneficiary", "tenant"), (0, 0))
+    with admin_conn.transaction():
+        # The rows alone: whether a decision allows them is another test's matter.
+        admin_conn.execute("SET LOCAL session_replication_role = replica")
+        admin_conn.execute("DELETE FROM gate.authorizations WHERE tenant_id = %s", [desk.tenant.tenant_id])
+        for _ in range(80):
+            ends_at = desk.now + rng.choice((_STEP, timedelta(0), -_STEP, timedelta(seconds=30)))
+            is_of_run = rng.random() < 0.2
+            row = (
+                (None,) * 7
+                if is_of_run
+                else (
+                    rng.choice(("prp_own", "prp_other")), rng.choice((CUSTOMER, "cus_x")), rng.choice((ADA, "opr_x")),
+                    rng.choice((MERCHANT, None)), rng.choice(("ben_1", None)), rng.choice(("EUR", "USD")), rng.choice((0, 5, 70)),
+                )
+            )  # fmt: skip
+            admin_conn.execute(
+                "INSERT INTO gate.authorizations (tenant_id, transfer_id, decision_id, digest, valid_from, valid_until,"
+                " proposal_id, customer_id, operator_id, merchant_id, beneficiary_id, currency, reserved_minor)"
+                " VALUES (%s, GEN_RANDOM_UUID(), %s, SHA256('x'), %s - INTERVAL '60 seconds', %s, %s, %s, %s, %s, %s, %s, %s)",
+                [desk.tenant.tenant_id, of_run.decision_id[4:], ends_at, ends_at, *row],
+            )
+            proposal_id, *subjects, currency, amount_minor = row
+            if is_of_run:
+                subjects, currency, amount_minor = [CUSTOMER, ADA, MERCHANT, None], "EUR", 1700
+            if ends_at <= desk.now or proposal_id == "prp_own" or not amount_minor:
+                continue
+            ours = (CUSTOMER, ADA, MERCHANT, "ben_1")
+            hits = [subject for subject, given, own in zip(naive, subjects, ours, strict=False) if given == own]
+            for subject in [*hits, "tenant"]:
+                count, sum_minor = naive[subject]
+                naive[subject] = (count + 1, sum_minor + (amount_minor if currency == "EUR" else 0))
+    with unit_of_work(desk.gate_pool, desk.tenant.context("gate")) as gate:
+        velocity = _read(gate, desk.now, "prp_own")
+    assert min(count for count, _ in naive.values()) > 5
+    for window in _WINDOWS:
+        for subject, found in naive.items():
+            assert (velocity[f"{subject}_{window}_count"], velocity[f"{subject}_{window}_minor"]) == found, (subject, window)
+
+
 # Rebuilding -------------------------------------------------------------------------------------------------------------------
 
 

@@ -12,8 +12,9 @@ from psycopg import Connection
 from domain.decision import Decision, Outcome
 from domain.ids import make_id
 from domain.proposal import ActionKind
+from gates.fact_reads import open_case
 from gates.holding import recheck_holds
-from gates.submission import list_unexecuted_allows, lock_subjects, require_submission
+from gates.submission import list_unexecuted_allows
 from ledger.results import ExecutionCode
 from storage.unit_of_work import unit_of_work
 from tests.integration.gates.acts import Acts
@@ -166,7 +167,7 @@ def test_decisions_that_draw_on_one_budget_wait_for_each_other(
 
     thread = threading.Thread(target=decide)
     with unit_of_work(desk.gate_pool, desk.tenant.context("gate")) as connection:
-        lock_subjects(connection, desk.scope, require_submission(connection, desk.scope, first))
+        open_case(connection, first, tenant_id=desk.scope.tenant_id)
         thread.start()
         waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = CURRENT_DATABASE()"
         while not done.is_set() and admin_conn.execute(waiting).fetchone() == (0,):

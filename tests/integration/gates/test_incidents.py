@@ -16,7 +16,8 @@ from domain.incident import Incident
 from gates.freezing import freeze, thaw
 from gates.incidents import BURST_COUNT, BURST_WINDOW, watch_gate
 from gates.policy.bundle import PolicyBundle
-from gates.policy.lifecycle import Activation, approve_activation, register_policy, request_activation
+from gates.policy.lifecycle import Activation, approve_activation, request_activation
+from gates.policy.registering import register_policy
 from storage.cases import close_case, open_case
 from storage.events import list_events_of
 from storage.incidents import (
@@ -120,6 +121,18 @@ def test_a_freeze_is_told_once_even_when_it_was_short(desk: Desk) -> None:
     assert (case.kind, case.subject) == (CaseKind.GATE_FROZEN, made.freeze_id)
     assert (case.facts["scope"], case.facts["subject"], case.facts["frozen_by"]) == ("kind", "refund", CLEO)
     assert "Ana" not in str(case.facts)
+
+
+def test_a_freeze_that_ended_closes_its_case_and_no_other(desk: Desk) -> None:
+    tenant_id = desk.tenant.tenant_id
+    made = freeze(desk.scope, token_of(CLEO, tenant_id), over="kind", subject="refund", reason="stop", now=NOW)
+    other = freeze(desk.scope, token_of(CLEO, tenant_id), over="kind", subject="payment", reason="stop", now=NOW)
+    watch(desk)
+    thaw(desk.scope, token_of(KIM, tenant_id), made.freeze_id, now=NOW)
+    closed = [one.case for one in seen(desk, state=None) if one.case.subject == made.freeze_id]
+    assert [(case.state, case.closed_by, case.outcome) for case in closed] == [("closed", KIM, "explained")]
+    assert [one.case.subject for one in seen(desk)] == [other.freeze_id]
+    assert watch(desk) == []
 
 
 def test_acknowledging_once(desk: Desk) -> None:

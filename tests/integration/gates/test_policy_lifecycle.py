@@ -12,20 +12,20 @@ from domain.decision import Decision, Outcome
 from domain.errors import InvalidInput, NotFound, TellergateError
 from domain.ids import make_id
 from gates.people import NotPermitted, NotSignedIn
-from gates.policy.active import NoUsablePolicy, PolicyShelf, is_canary
+from gates.policy.active import NoUsablePolicy, PolicyShelf
 from gates.policy.bundle import PolicyBundle
 from gates.policy.lifecycle import (
     Activation,
     ReasonNeeded,
-    UnknownBundle,
     approve_activation,
-    list_shelf,
     refuse_activation,
-    register_policy,
     request_activation,
     roll_back_activation,
     show_policy,
 )
+from gates.policy.listing import UnknownBundle, list_shelf
+from gates.policy.registering import register_policy
+from gates.registry import is_canary
 from gates.replay.drift import Drift
 from gates.shadow import tally_shadow
 from gates.submission import Rules

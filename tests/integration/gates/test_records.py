@@ -15,7 +15,7 @@ from gates.pure import decide_document
 from ledger.results import ExecutionCode
 from serving.edge.grants import collect_grants
 from storage.unit_of_work import DatabaseUnavailable
-from tests.integration.gates.desk import STARTER, Desk, codes_of
+from tests.integration.gates.desk import STARTER, Desk, Turn, codes_of
 from tests.integration.gates.desk_records import ACCOUNT, CUSTOMER, EVE, STRANGE_ACCOUNT, STRANGER
 
 _TOKEN = "<IBAN_7f3a9k2m-q4>"
@@ -60,6 +60,27 @@ def test_a_payment_knows_its_payee(desk: Desk) -> None:
     }  # fmt: skip
     assert _group(second, "account")["ledger_version"] > 0
     assert _group(second, "velocity")["beneficiary_24h_minor"] == 2000
+
+
+def test_what_the_bank_sent_to_a_payee_counts_once_with_what_we_executed(desk: Desk) -> None:
+    payee, other = desk.add_beneficiary(days=40), desk.add_beneficiary(days=40)
+    for amount_minor, to, status in (
+        (4000, payee, "posted"),
+        (3000, payee, "posted"),
+        (9000, payee, "declined"),
+        (8000, other, "posted"),
+    ):
+        transaction_id = desk.add_charge(amount_minor, kind="transfer_out", status=status)
+        desk.role("jobs").execute(
+            "UPDATE core.transactions SET beneficiary_id = %s WHERE transaction_id = %s", [to, transaction_id]
+        )
+    first = _pay(desk, payee)
+    assert "new_beneficiary" not in codes_of(first)
+    assert [_group(first, "beneficiary")[name] for name in ("paid_count", "max_paid_minor")] == [2, 4000]
+    assert desk.execute(first).code is ExecutionCode.POSTED, codes_of(first)
+    desk.now += timedelta(hours=1)
+    again = _pay(desk, payee)
+    assert [_group(again, "beneficiary")[name] for name in ("paid_count", "max_paid_minor")] == [2, 4000]
 
 
 @pytest.mark.parametrize("origin", ["customer_text", "document", "knowledge_base"])
@@ -217,3 +238,28 @@ def test_a_conversation_names_disputes_and_open_cases(desk: Desk) -> None:
     )
     assert {grant.handle: grant.ref for grant in grants if grant.handle[0] in "DHK"} == {"D1": dispute, "K1": case}
     assert all(grant.origin is Origin.LEDGER and grant.granted for grant in grants)
+
+
+def test_what_was_said_after_the_proposal_s_turn_names_nothing(desk: Desk) -> None:
+    turn = desk.add_turn(grants={"A1": ACCOUNT, "B1": desk.add_beneficiary()})
+    later = Turn(turn.conversation_id, desk.add_message(turn.conversation_id, at=desk.now + timedelta(seconds=1)))
+    desk.say(later, ("handle", "B1"), ("amount", "EUR 20.00"))
+    asked: dict[str, Any] = {
+        "account": "A1",
+        "beneficiary": "B1",
+        "amount_minor": 2000,
+        "currency": "EUR",
+        "reason_code": "bill",
+    }
+    before = desk.decide_act(turn, "payment", **asked)
+    assert (_origins(before)["beneficiary"], _origins(before)["amount_minor"]) == ("model", "model")
+    after = desk.decide_act(later, "payment", **asked)
+    assert (_origins(after)["beneficiary"], _origins(after)["amount_minor"]) == ("staff", "staff")
+
+
+def test_a_charge_is_named_in_the_very_message_or_not(desk: Desk) -> None:
+    turn = desk.add_turn([desk.add_charge()])
+    desk.say(turn, ("handle", "T1"))
+    later = Turn(turn.conversation_id, desk.add_message(turn.conversation_id, at=desk.now + timedelta(seconds=1)))
+    assert desk.decide_refund(turn).facts["transaction.named_by_staff"] is True
+    assert desk.decide_refund(later).facts["transaction.named_by_staff"] is False

@@ -16,7 +16,7 @@ from domain.origin import Origin
 from gates.case import read_case
 from gates.decide import decide_action
 from gates.decision_store import find_decision
-from gates.inbox import find_submission
+from gates.fact_reads import open_case
 from gates.policy.active import NoUsablePolicy
 from gates.submission import expire_allow, list_undecided, list_unexecuted_allows
 from ledger.results import ExecutionCode
@@ -212,9 +212,8 @@ def test_the_row_is_the_decision_and_decides_the_same_again(desk: Desk) -> None:
         assert stored is not None
         assert stored.decision == decision
         event = find_event(connection, stored.event_id)
-        submission = find_submission(connection, proposal_id, tenant_id=desk.tenant.tenant_id)
-        assert submission is not None
-        case = read_case(connection, submission, tenant_id=desk.tenant.tenant_id, scorecard=desk.rules.scorecard, now=NOW)
+        opened = open_case(connection, proposal_id, tenant_id=desk.tenant.tenant_id)
+        case = read_case(connection, opened, tenant_id=desk.tenant.tenant_id, models=desk.rules.models, now=NOW)
         bundle = desk.rules.shelf.find_active(connection)
     assert event is not None
     assert (event.policy_decision, event.data["action_digest"]) == ("allow", decision.action.digest())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,10 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
+from masking.detection import Detector, build_detector
 from masking.keys import FileKeyProvider
+from masking.masker import Masker
+from masking.number_index import NumberIndexes
 from masking.vault import Vault
 from serving.ingest.ingest import IngestDeps
 from storage.pools import Pool, open_pool
@@ -18,8 +22,15 @@ from storage.roles import LoginRole
 from storage.tenancy import mint_context
 from storage.unit_of_work import unit_of_work
 from tests.conftest import Database, Tenant
+from tests.integration.masking.conftest import NER_FOLDER
 
 NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+@pytest.fixture(scope="session")
+def detector() -> Detector:
+    """The real detector: it needs the name model that the set-up made."""
+    return build_detector(NER_FOLDER)
 
 
 @pytest.fixture
@@ -37,7 +48,9 @@ def pools(database: Database) -> Iterator[dict[LoginRole, Pool]]:
 
 
 @pytest.fixture
-def ingest_deps(database: Database, tenant: Tenant, keys: FileKeyProvider, pools: dict[LoginRole, Pool]) -> IngestDeps:
+def ingest_deps(
+    database: Database, tenant: Tenant, keys: FileKeyProvider, pools: dict[LoginRole, Pool], detector: Detector
+) -> IngestDeps:
     keys.ensure_tenant_keys(tenant.tenant_id)
 
     def as_role(role: LoginRole) -> Callable[[str], AbstractContextManager[Connection[Any]]]:
@@ -48,4 +61,10 @@ def ingest_deps(database: Database, tenant: Tenant, keys: FileKeyProvider, pools
 
         return transact
 
-    return IngestDeps(transact_jobs=as_role("jobs"), transact_vault=as_role("vault"), vault=Vault(keys))
+    transact_vault, vault = as_role("vault"), Vault(keys)
+    indexes = NumberIndexes(transact_vault, keys)
+
+    def make_masker() -> Masker:
+        return Masker(detector=detector, vault=vault, keys=keys, transact=transact_vault, indexes=indexes)
+
+    return IngestDeps(as_role("jobs"), transact_vault, vault, functools.cache(make_masker), indexes)

@@ -17,6 +17,7 @@ import pytest
 from argon2 import PasswordHasher
 from psycopg import Connection
 
+from demo.canaries import add_canaries
 from demo.generator import KINDS, generate
 from masking.keys import FileKeyProvider
 from serving.ingest.demo_load import DemoDeps, load_demo
@@ -61,7 +62,7 @@ def test_whole_demo_loads_once_and_fast(
     assert all(file.rows_inserted == file.rows_read and not file.rows_quarantined for file in report.files)
 
     jobs = conn_as("jobs", tenant)
-    dataset = _generate(seed=demo_deps.seed, as_of=NOW.date())
+    dataset = add_canaries(_generate(seed=demo_deps.seed, as_of=NOW.date()), as_of=NOW)
     for kind in KINDS:
         held = jobs.execute(f"SELECT count(*) FROM core.{kind}").fetchone()
         assert held == (len(dataset.records[kind]),), kind
@@ -146,7 +147,8 @@ def test_load_that_was_killed_goes_on_with_its_own_day(
     def dies_at_third(tenant_id: str) -> AbstractContextManager[Connection[Any]]:
         nonlocal calls
         calls += 1
-        if calls == 3:
+        # Each of the three kinds asks twice: who was erased, and for the tokens.
+        if calls == 6:
             raise Killed
         return real(tenant_id)
 

@@ -89,7 +89,7 @@ def test_bad_rows_wait_in_quarantine_and_the_rest_goes_on(
         {**TRANSACTION, "merchant_id": "mrc_1"},
         {**TRANSACTION, "transaction_id": "txn_6", "kind": "merchant_refund", "related_transaction_id": "txn_1"},
         {**TRANSACTION, "transaction_id": "txn_7", "kind": "merchant_refund", "related_transaction_id": "txn_2"},
-        {**TRANSACTION, "transaction_id": "txn_8", "reference": "CARD 4111 1111 1111 1111"},
+        {**TRANSACTION, "transaction_id": "4111-1111-1111-1111"},
     )
     assert _counts(report) == (11, 2, 0, 1, 8)
     held = jobs.execute(
@@ -104,14 +104,14 @@ def test_bad_rows_wait_in_quarantine_and_the_rest_goes_on(
         (6, "future_time"),
         (7, "duplicate_id"),
         (10, "unknown_parent"),
-        (11, "regulated_value_in_text"),
+        (11, "regulated_value_in_id"),
     ]
     assert [(problem.line, problem.reason_code) for problem in report.problems] == [(line, code) for line, code, _ in rows]
     assert "4111" not in repr(asdict(report))
     sealed = rows[-1][2]
     assert b"4111" not in sealed
     opened = ingest_deps.vault.open_bytes(sealed, tenant_id=tenant.tenant_id, place=f"quarantine|{report.ingest_id}|11")
-    assert b"4111 1111 1111 1111" in opened
+    assert b"4111-1111-1111-1111" in opened
     assert jobs.execute("SELECT transaction_id FROM core.transactions ORDER BY 1").fetchall() == [("txn_1",), ("txn_6",)]
 
 
@@ -199,7 +199,8 @@ def test_killed_run_is_completed_by_the_next(
     def goes_down(tenant_id: str) -> Any:
         nonlocal calls
         calls += 1
-        if calls == 3:
+        # A chunk asks twice: who was erased, and for the tokens. This is the third chunk's second time.
+        if calls == 6:
             raise Unavailable("the database is down")
         return real(tenant_id)
 

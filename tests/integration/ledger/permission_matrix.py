@@ -59,7 +59,10 @@ TABLES = {
         "gate",
         "ledger_writer",
         "ledger_writer",
-        columns={("gate", "insert"): None},
+        columns={
+            # What is reserved is copied from the decision, by its own function.
+            ("gate", "insert"): frozenset({"tenant_id", "transfer_id", "decision_id", "digest", "valid_from", "valid_until"})
+        },
     ),
     "gate.decisions": TableRights(
         "gate executor jobs auditor ledger_owner ledger_writer core_owner",
@@ -87,6 +90,8 @@ TABLES = {
     "gate.anchors": TableRights("gate auditor jobs", "gate jobs", guarded=_CHANGE),
     "gate.shadow_decisions": TableRights("gate auditor", "gate", guarded=_CHANGE),
     "gate.score_cards": TableRights("gate auditor", "gate", guarded=_CHANGE),
+    "gate.shadow_scores": TableRights("gate auditor", "gate", guarded=_CHANGE),
+    "gate.baselines": TableRights("gate auditor", "gate", guarded=_CHANGE),
 }
 
 # Nobody writes through a view.
@@ -132,6 +137,17 @@ DOORS = {
     "ledger.list_entries": _READERS,
     "ledger.list_entries_before": _READERS,
     "ledger.find_balance_at": _READERS,
+}
+
+# What the gate reads for a decision, with the caller's rights: row-level security binds it, and so do his rights to tables.
+READING = {
+    "gate.open_case": "gate",
+    "gate.count_velocity": "gate gate_owner",
+    "gate.read_charge": "gate",
+    "gate.read_records": "gate",
+    "gate.read_people": "gate",
+    "gate.read_turn": "gate",
+    "gate.read_facts": "gate",
 }
 
 # Open to some, but of no tenant: they read no row of one.

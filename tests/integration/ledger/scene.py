@@ -184,9 +184,9 @@ class Scene:
         with self.gate.transaction():
             self.gate.execute(
                 "INSERT INTO gate.reviews (tenant_id, review_id, proposal_id, decision_id, action_digest, state_digest,"
-                " opened_at, expires_at) VALUES (%(tenant_id)s, %(review_id)s, %(proposal_id)s, %(decision_id)s,"
-                " %(action_digest)s, %(action_digest)s, %(now)s, %(until)s)",
-                parameters,
+                " operator_id, opened_at, expires_at) VALUES (%(tenant_id)s, %(review_id)s, %(proposal_id)s, %(decision_id)s,"
+                " %(action_digest)s, %(action_digest)s, %(asked_by)s, %(now)s, %(until)s)",
+                {**parameters, "asked_by": decision.event.data["operator_id"]},
             )
             self.gate.execute(
                 "INSERT INTO gate.approvals (tenant_id, approval_id, review_id, operator_id, verdict, action_digest, reason,"

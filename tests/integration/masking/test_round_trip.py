@@ -25,6 +25,10 @@ _SNIPPETS = [
     "txn_5f2c81a09b44",
     "<PERSON_7f3a9k2m-q4>", "<PERSON_", "<", ">", "\n", "\u200b", "é", "👩‍👧", "שלום", "王小明", "\t", " ", ". ", ", ",
     mint_token(b"x" * 32, pii_class=PiiClass.PERSON, canonical="forged"),
+    "４２４２ ４２４２ ４２４２ ４２４２", "4242\u200b4242\u200b4242\u200b4242", "Mаrta Kowalska", "\u202eatram\u202c",
+    "Kowal\u00adska", "0x52908400098527886E0F7030069857D2E4169EE7", "marta@okbank", "four two four two four two", "M A R T A",
+    "<PERSON_<PERSON_",
+    '{"iban": "DE89370400440532013000", "amount": 12.5}', "name,card\nMarta Kowalska,4242424242424242\n",
 ]  # fmt: skip
 _texts = st.lists(
     st.one_of(st.sampled_from(_SNIPPETS), st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=15)), max_size=14

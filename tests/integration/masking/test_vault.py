@@ -11,6 +11,7 @@ import pytest
 from psycopg import Connection
 
 import masking.vault as vault_module
+from domain.origin import Origin
 from masking.classes import EmptyValue, PiiClass
 from masking.entitlements import Purpose, Viewer
 from masking.keys import KeyProvider
@@ -25,7 +26,11 @@ from tests.doubles.masking_keys import FixedKeyProvider
 from tests.integration.masking.conftest import EVERYTHING, FULL
 
 TransactFor = Callable[[Tenant], Transact]
-_TABLES = ("data_keys", "tokens", "pii_values", "surfaces", "pii_grants", "pii_reveals")
+_TABLES = (
+    "data_keys", "tokens", "pii_values", "surfaces", "pii_grants", "pii_reveals", "erasures", "reveal_heads", "reveal_links",
+    "key_rotations", "number_prints",
+)  # fmt: skip
+_AUDITED = {"pii_reveals", "erasures", "reveal_heads", "reveal_links", "key_rotations"}
 
 
 @pytest.fixture
@@ -122,6 +127,10 @@ def test_one_subjects_copy_can_go_and_the_others_stays(
 def test_secrets_get_a_token_and_are_not_stored(vault: Vault, conn: Connection[Any], tenant: Tenant) -> None:
     token = vault.tokenize(conn, PiiItem(PiiClass.SECRET, "4821", "cus_one"), tenant_id=tenant.tenant_id)
     assert token.startswith("<SECRET_")
+    # A code of four digits is many people's: that two have the same one must not be seen.
+    same, other = (PiiItem(PiiClass.SECRET, "4821", subject) for subject in ("cus_one", "cus_two"))
+    assert vault.tokenize_many(conn, [same, other], tenant_id=tenant.tenant_id)[0] == token
+    assert vault.tokenize(conn, other, tenant_id=tenant.tenant_id) != token
     assert conn.execute("SELECT count(*) FROM vault.tokens").fetchone() == (0,)
 
 
@@ -153,7 +162,7 @@ def test_records_come_back_with_tokens_for_the_named_fields_only(vault: Vault, c
 def test_no_other_role_reads_or_writes_the_vault(role: LoginRole, conn_as: ConnAs, tenant: Tenant) -> None:
     connection = conn_as(role, tenant)
     for table in _TABLES:
-        allowed = role == "auditor" and table == "pii_reveals"
+        allowed = role == "auditor" and table in _AUDITED
         for statement in (
             f"SELECT * FROM vault.{table}",
             f"DELETE FROM vault.{table}",
@@ -165,7 +174,7 @@ def test_no_other_role_reads_or_writes_the_vault(role: LoginRole, conn_as: ConnA
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement)
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        connection.execute("SELECT * FROM vault.read_known_values('x', 'x', 'cus_one')")
+        connection.execute("SELECT * FROM vault.read_known_values('x', 'x', ARRAY['cus_one'])")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute("SET ROLE vault")
 
@@ -198,7 +207,7 @@ def test_another_tenants_rows_are_not_there(vault: Vault, conn_as: ConnAs, tenan
     )
     assert rows.fetchall() == []
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        conn_as("vault").execute("SELECT * FROM vault.read_known_values('x', 'x', 'cus_one')")
+        conn_as("vault").execute("SELECT * FROM vault.read_known_values('x', 'x', ARRAY['cus_one'])")
 
 
 def test_reading_leaves_its_audit_row_or_reads_nothing(
@@ -217,6 +226,33 @@ def test_reading_leaves_its_audit_row_or_reads_nothing(
     nobody = Viewer("", EVERYTHING.roles, Purpose.RECORD)
     with pytest.raises(psycopg.errors.CheckViolation):
         unmasker.unmask_records([RecordField("cus_one", token)], viewer=nobody, tenant_id=tenant.tenant_id)
+
+
+def test_a_grant_keeps_its_most_trusted_origin(vault: Vault, conn: Connection[Any], tenant: Tenant) -> None:
+    token = vault.tokenize(conn, _person("Marta Kowalska"), tenant_id=tenant.tenant_id)
+    seen = []
+    for origin in (Origin.MODEL, Origin.DOCUMENT, Origin.STAFF, Origin.CUSTOMER_TEXT, Origin.LEDGER, Origin.STAFF):
+        vault.grant_tokens(conn, [token], tenant_id=tenant.tenant_id, conversation_id="cnv_one", origin=origin)
+        ((held,),) = conn.execute("SELECT origin FROM vault.pii_grants").fetchall()
+        seen.append(held)
+    assert seen == ["model", "document", "staff", "staff", "ledger", "ledger"]
+    for origin in Origin:
+        vault.grant_tokens(conn, [token], tenant_id=tenant.tenant_id, conversation_id=f"cnv_{origin}", origin=origin)
+
+
+def test_many_subjects_are_known_in_one_link_with_a_row_each(
+    vault: Vault, transact_for: TransactFor, conn: Connection[Any], tenant: Tenant
+) -> None:
+    vault.tokenize_many(conn, [_person("Marta Kowalska"), _person("Ben Okafor", "cus_two")], tenant_id=tenant.tenant_id)
+    subjects = ["cus_two", "cus_one", "cus_two", "cus_none"]
+    known = vault.known_values_many(transact_for(tenant), tenant_id=tenant.tenant_id, subject_ids=subjects, actor="jobs")
+    assert {subject: [value.value for value in held.values] for subject, held in known.items()} == {
+        "cus_one": ["Marta Kowalska"],
+        "cus_two": ["Ben Okafor"],
+        "cus_none": [],
+    }
+    rows = conn.execute("SELECT subject_id, position FROM vault.pii_reveals ORDER BY subject_id").fetchall()
+    assert rows == [("cus_none", 1), ("cus_one", 1), ("cus_two", 1)]
 
 
 def test_message_values_are_no_known_values_until_the_record_brings_them(

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from psycopg import Connection
 
 from gates.freezing import freeze
+from gates.registry import NoUsableScore
 from serving.money.background import Background
 from serving.money.service import MoneyService
 from storage.incidents import list_incidents
-from storage.registry import UnapprovedArtifact
 from tests.integration.gates.desk import CLEO, token_of
 from tests.integration.money.conftest import Process
-from tests.integration.money.test_unapproved import _generous_card, _start, _with_card
+from tests.integration.money.test_unapproved import _start, _tamper_with_score, _with_card
 
 
 def told(process: Process) -> list[tuple[str, dict[str, Any]]]:
@@ -24,16 +23,17 @@ def told(process: Process) -> list[tuple[str, dict[str, Any]]]:
     return [(one.case.kind.value, one.case.facts) for one in incidents]
 
 
-def test_a_refused_scorecard_is_told_once_an_hour(process: Process, tmp_path: Path) -> None:
+def test_a_refused_score_is_told_once_an_hour(process: Process, admin_conn: Connection[Any]) -> None:
     _start(process.deps)
     assert told(process) == []
-    deps = _with_card(process, _generous_card(tmp_path))
+    _tamper_with_score(process, admin_conn)
+    deps = _with_card(process, process.deps.rules.scorecard)
     for _ in range(2):
-        with pytest.raises(UnapprovedArtifact):
+        with pytest.raises(NoUsableScore):
             _start(deps)
     ((kind, facts),) = told(process)
-    assert (kind, facts["fault"]) == ("artifact_unapproved", "unapproved_artifact")
-    assert "score refund" in facts["detail"]
+    assert (kind, facts["fault"]) == ("artifact_unapproved", "no_usable_score")
+    assert "scorecard:refund" in facts["detail"]
 
 
 def test_a_changed_log_is_told(process: Process, admin_conn: Connection[Any]) -> None:

@@ -53,20 +53,20 @@ def test_a_bundle_is_registered_measured_approved_used_and_taken_back(
 
     listed = process.get("/v1/policies").json()
     assert {row["version"].partition("+")[0]: row["aliases"] for row in listed["policies"]} == {
-        "starter@3": [],
+        "starter@4": [],
         "starter@3-strict": ["production"],
     }
     started_ns = time.monotonic_ns()
     back = _post(process, "/v1/policy-rollback", LEE, reason="too much work")
     record_property("rollback_ms", (time.monotonic_ns() - started_ns) // 1_000_000)
-    assert back.json()["to_version"].startswith("starter@3+")
+    assert back.json()["to_version"].startswith("starter@4+")
     assert _decide(process)["outcome"] == "allow"
     assert _post(process, "/v1/policy-rollback", LEE, reason="again").json()["code"] == "nothing_to_roll_back"
 
 
 def test_a_bundle_is_shown_with_its_rules_and_files(process: Process) -> None:
     shown = process.get("/v1/policies/active").json()
-    assert shown["version"] == "starter@3"
+    assert shown["version"] == "starter@4"
     assert {rule["policy_id"] for rule in shown["rules"]} > {"review-four-eyes", "deny-hard-cap"}
     assert set(shown["content"]["files"]) == {"permits.cedar", "restrictions.cedar", "schema.cedarschema", "tests.jsonl"}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 
 from domain.errors import SetupError
 from gates.receipts.sequencing import sequence_events
+from masking.guard import Surface
 from serving.jobs.anchoring import AnchorDeps, AnchorSender
 from serving.settings import read_settings
 from storage.pools import open_pool
@@ -79,8 +80,16 @@ def sender(desk: Desk, database: Database, receiver: Receiver) -> Iterator[Ancho
     """A sender with the jobs process's rights."""
     pool = open_pool(database.dsn("jobs"), name="webhook-jobs", max_size=1)
     context = desk.tenant.context("jobs")
-    yield AnchorSender(AnchorDeps(receiver.url, (desk.tenant.tenant_id,), lambda _: unit_of_work(pool, context), MachineClock()))
+    yield AnchorSender(
+        AnchorDeps(receiver.url, (desk.tenant.tenant_id,), lambda _: unit_of_work(pool, context), MachineClock(), _let_pass)
+    )
     pool.close()
+
+
+def _let_pass(texts: Sequence[str], *, tenant_id: str, surface: Surface) -> None:
+    assert texts
+    assert tenant_id
+    assert surface is Surface.WEBHOOK
 
 
 def _grow(desk: Desk) -> None:

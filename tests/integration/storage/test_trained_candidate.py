@@ -30,13 +30,17 @@ CONTENT = {
 
 
 def test_a_trained_score_is_a_candidate_and_no_more(conn_as: ConnAs, tenant: Tenant) -> None:
-    candidate = Candidate("score", "payment", "20260801.1", CONTENT, {"seed": 1, "data_sha256": "ab"})
+    candidate = Candidate("score", "payment", "20260801.1", CONTENT, {"seed": 1, "training_data_sha256": "ab"})
     artifact = candidate.to_artifact(tenant_id=tenant.tenant_id, location="training", now=NOW)
     connection = conn_as("gate", tenant)
     register_artifact(connection, artifact)
     register_artifact(connection, artifact)
     held = find_artifact(connection, kind="score", name="payment", version=artifact.version)
-    assert (held.state, held.sha256, dict(held.lineage)) == ("candidate", candidate.sha256, {"seed": 1, "data_sha256": "ab"})
+    assert (held.state, held.sha256, dict(held.lineage)) == (
+        "candidate",
+        candidate.sha256,
+        {"seed": 1, "training_data_sha256": "ab"},
+    )
     held.verify(canonical_bytes(CONTENT))
     with pytest.raises(ContentMismatch):
         held.verify(canonical_bytes(CONTENT | {"base_points": 0}))

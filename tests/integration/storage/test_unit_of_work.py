@@ -65,6 +65,37 @@ async def test_the_async_twin_does_the_same(database: Database, tenant: Tenant) 
     await pool.close()
 
 
+def test_a_connection_that_says_nothing_costs_no_round_trip_and_a_dead_one_is_found(
+    pool: Pool, admin_conn: Connection[Any], tenant: Tenant
+) -> None:
+    with unit_of_work(pool, tenant.context("gate")) as connection:
+        pid = connection.info.backend_pid
+    asked = "SELECT query FROM pg_stat_activity WHERE pid = %s"
+    before = admin_conn.execute(asked, [pid]).fetchone()
+    with pool.connection() as connection:
+        assert connection.info.backend_pid == pid
+        assert admin_conn.execute(asked, [pid]).fetchone() == before == ("COMMIT",)
+    admin_conn.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    with unit_of_work(pool, tenant.context("gate")) as connection:
+        assert connection.info.backend_pid != pid
+
+
+def test_a_transaction_inside_is_undone_alone(pool: Pool, tenant: Tenant) -> None:
+    def fail_inside(connection: Connection[Any]) -> None:
+        with connection.transaction():
+            connection.execute(INSERT, [tenant.tenant_id])
+            raise LookupError
+
+    with unit_of_work(pool, tenant.context("gate")) as connection:
+        with pytest.raises(LookupError):
+            fail_inside(connection)
+        connection.execute(INSERT, [tenant.tenant_id])
+    with unit_of_work(pool, tenant.context("gate")) as connection:
+        assert connection.execute(COUNT).fetchone() == (1,)
+    with pool.connection() as connection:
+        assert not connection.autocommit
+
+
 def test_a_statement_over_its_time_is_unavailable(pool: Pool, tenant: Tenant) -> None:
     def sleep(connection: Connection[Any]) -> None:
         connection.execute("SET LOCAL statement_timeout = '20ms'")

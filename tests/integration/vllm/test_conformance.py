@@ -24,6 +24,7 @@ from serving.vllm.factory import make_chat_gateway
 from serving.vllm.server import chat_server_command
 from tests.doubles.chat_model import ScriptedChat
 from tests.doubles.openai_server import FakeOpenAi
+from tests.doubles.prompt_guard import OpenGuard
 
 ROOT = Path(__file__).parents[3]
 HANDLES = ["T2", "T3", "X1"]
@@ -58,7 +59,7 @@ async def chat(request: pytest.FixtureRequest) -> AsyncIterator[ChatModel]:
     if request.param == "scripted":
         yield ScriptedChat(json_answer=ANSWER, prose="T3 is a fee. It is small.")
     elif request.param == "vLLM":
-        gateway = make_chat_gateway(_endpoint(request.getfixturevalue("vllm_socket")), name="vllm")
+        gateway = make_chat_gateway(_endpoint(request.getfixturevalue("vllm_socket")), name="vllm", guard=OpenGuard())
         async with asyncio.timeout(START_TIMEOUT_S):
             while not await gateway.is_ready():  # noqa: ASYNC110 - another process comes up
                 await asyncio.sleep(0.5)
@@ -68,7 +69,7 @@ async def chat(request: pytest.FixtureRequest) -> AsyncIterator[ChatModel]:
         with tempfile.TemporaryDirectory(prefix="tg-fake-") as folder:
             server, uds = FakeOpenAi(ANSWER), Path(folder) / "m.sock"
             async with server.serve(uds):
-                gateway = make_chat_gateway(_endpoint(uds), name="stand-in")
+                gateway = make_chat_gateway(_endpoint(uds), name="stand-in", guard=OpenGuard())
                 yield gateway
                 await gateway.close()
 

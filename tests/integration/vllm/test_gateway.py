@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,9 +14,12 @@ import pytest
 import pytest_asyncio
 
 from agents.ports import ModelAnswerUnusable, ModelTooSlow, ModelUnavailable
+from masking.classes import PiiClass
+from masking.guard import LeakBlocked, Surface
 from masking.text import masked_from_store
 from prompts.library import load_library
 from prompts.rendering import MaskedPrompt, PromptValue, render_prompt
+from serving.leak_client import LeakGuardUnavailable
 from serving.vllm.admission import Admission
 from serving.vllm.breaker import CircuitBreaker
 from serving.vllm.client import SEED, VllmChat
@@ -34,6 +37,20 @@ class Rig:
     gateway: ModelGateway
     calls: list[ModelCall]
     now: list[float]
+    guard: ScriptedGuard
+
+
+class ScriptedGuard:
+    """Remember what was checked, and raise what the test wants."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, tuple[str, ...], Surface]] = []
+        self.error: Exception | None = None
+
+    async def check(self, texts: Sequence[str], *, tenant_id: str, surface: Surface) -> None:
+        self.seen.append((tenant_id, tuple(texts), surface))
+        if self.error is not None:
+            raise self.error
 
 
 def prompt(tenant_id: str = "demo") -> MaskedPrompt:
@@ -53,6 +70,7 @@ async def rig() -> AsyncIterator[Rig]:
         http_client = open_http_client(endpoint)
         calls: list[ModelCall] = []
         offset = [0.0]
+        guard = ScriptedGuard()
 
         def monotonic() -> float:
             return time.monotonic() + offset[0]
@@ -63,12 +81,13 @@ async def rig() -> AsyncIterator[Rig]:
             breaker=CircuitBreaker(monotonic=monotonic, failure_threshold=3, open_s=5),
             admission=Admission(max_running=2, max_waiting_per_salt=2),
             monotonic=monotonic,
+            guard=guard,
             first_token_timeout_s=0.3,
             on_call=calls.append,
         )
         server = FakeOpenAi('{"intent": "fee"}')
         async with server.serve(uds):
-            yield Rig(server, gateway, calls, offset)
+            yield Rig(server, gateway, calls, offset, guard)
         await http_client.aclose()
 
 
@@ -185,3 +204,27 @@ async def test_a_killed_server_is_unavailable_and_not_ready(rig: Rig) -> None:
     with pytest.raises(ModelUnavailable):
         await chat.complete_json(prompt(), SCHEMA, max_tokens=4)
     await client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (LeakBlocked("no", classes=(PiiClass.CARD,), surface=Surface.MODEL, place="text 0123456789ab"), "leak_blocked"),
+        (LeakGuardUnavailable("nobody there"), "leak_guard_unavailable"),
+    ],
+)
+async def test_a_prompt_that_is_not_cleared_is_never_sent(rig: Rig, error: Exception, code: str) -> None:
+    rig.guard.error = error
+    # More often than the breaker bears: it is not the server's fault.
+    for _ in range(4):
+        with pytest.raises(ModelUnavailable) as caught:
+            await rig.gateway.complete_json(prompt(), SCHEMA, max_tokens=40, timeout_s=1)
+        assert caught.value.code == code
+        with pytest.raises(ModelUnavailable):
+            await read(rig)
+    assert rig.server.requests == []
+    assert {call.result for call in rig.calls} == {code}
+    rig.guard.error = None
+    await rig.gateway.complete_json(prompt("two"), SCHEMA, max_tokens=40, timeout_s=1)
+    assert len(rig.server.requests) == 1
+    assert rig.guard.seen[-1] == ("two", (prompt("two").user,), Surface.MODEL)

@@ -29,6 +29,7 @@ _ROLES = {
     "kyc_decision": ("onboarding",),
 }
 _ANY_KNOWN_FACT = {
+    "baseline": "refs",
     "transaction": "kind", "account": "status", "beneficiary": "currency", "dispute": "state", "card": "status",
     "hold": "state", "case": "state",
 }  # fmt: skip
@@ -200,6 +201,9 @@ def _review_any(view: _View) -> Iterator[tuple[str, bool]]:
     moved = view.number(f"velocity.{'beneficiary' if kind == 'payment' else 'customer'}_24h_minor")
     yield "split_amounts", kind in _FRONT and moved > 0 and moved + amount > limit
     yield "score_high", kind in ("refund", "payment") and view.act.score > 599
+    flags = view.number("baseline.customer_flags_count") + view.number("baseline.merchant_flags_count")
+    usual_matters = kind in ("refund", "fee_reversal", "provisional_credit", "payment")
+    yield "breaks_from_usual", usual_matters and view.knows("baseline") and flags > 0
     yield "kyc_not_verified", kind in ("refund", "payment") and view.text("customer.kyc_status") != "verified"
 
 

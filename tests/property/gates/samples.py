@@ -50,6 +50,12 @@ def make_facts(rng: Random, *, amount_minor: int, currency: str, kind: ActionKin
     for group in _GROUPS[kind]:
         if rng.random() < 0.95:
             facts |= _DRAW[group](rng, amount_minor, currency, kind)
+    if rng.random() < 0.3:
+        flags = [_rarely(rng, rng.randrange(1, 4), 0, 0.2) for _ in range(2)]
+        facts |= {
+            "baseline.customer_flags_count": flags[0], "baseline.merchant_flags_count": flags[1],
+            "baseline.reasons": "above_usual_amount" if flags[0] else "", "baseline.refs": "0123456789ab",
+        }  # fmt: skip
     if rng.random() < 0.03:
         group = rng.choice(sorted(_DRAW))
         facts |= _DRAW[group](rng, amount_minor, currency, kind)

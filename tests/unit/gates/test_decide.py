@@ -49,6 +49,11 @@ def _origin(argument: str, origin: Origin) -> Change:
     return change
 
 
+def _baseline(merchant: int) -> Change:
+    facts = {"customer_flags_count": 0, "merchant_flags_count": merchant, "reasons": "burst_at_merchant", "refs": "0" * 12}
+    return _facts(**{f"baseline__{name}": value for name, value in facts.items()})
+
+
 def _score(score: int) -> Change:
     return lambda request: replace(request, score=request.score.model_copy(update={"score": score}))
 
@@ -69,6 +74,7 @@ LADDER: list[tuple[str, Change]] = [
     ("above_operator_limit", _facts(operator__limit_minor=1)),
     ("account_currency_differs", _facts(account__currency="USD")),
     ("amount_origin_untrusted", _origin("amount_minor", Origin.MODEL)),
+    ("breaks_from_usual", _baseline(merchant=1)),
     ("claim_unconfirmed", _action(reason_code="goods_not_received")),
     ("disputed_transaction", _facts(transaction__is_disputed=True)),
     ("duplicate_apart", _facts(transaction__duplicate_gap_s=601, transaction__named_by_staff=True)),
@@ -179,7 +185,7 @@ def test_a_decision_names_everything_it_was_made_from(bundle: PolicyBundle) -> N
     decision = decide_action(request, bundle, now=NOW)
     assert decision.expires_at == NOW + timedelta(seconds=60)
     assert decision.policy_bundle_sha256 == bundle.sha256
-    assert decision.policy_version == "starter@3"
+    assert decision.policy_version == "starter@4"
     assert "cedarpy/" in decision.engine_version
     assert decision.facts_digest == digest_of(dict(request.facts))
     assert decision.action_digest == request.action.digest()

@@ -53,7 +53,8 @@ TRANSACTION: dict[str, Any] = {
     "occurred_at": "2026-10-01T10:00:00Z",
     "posted_at": "2026-10-02T04:30:00Z",
 }
-ROWS = {"customers": CUSTOMER, "accounts": ACCOUNT, "cards": CARD, "transactions": TRANSACTION}
+MERCHANT: dict[str, Any] = {"merchant_id": "mrc_1", "name": "Fernhollow Books", "category_code": "5942", "country": "AT"}
+ROWS = {"customers": CUSTOMER, "accounts": ACCOUNT, "cards": CARD, "merchants": MERCHANT, "transactions": TRANSACTION}
 
 
 def _read(kind: str, data: bytes, file_format: FileFormat = "jsonl") -> list[ReadRow | Problem]:
@@ -118,9 +119,13 @@ def test_good_row_is_read(kind: str) -> None:
         ("transactions", {"amount_minor": "1290"}, "wrong_type", "amount_minor"),
         ("transactions", {"amount_minor": True}, "wrong_type", "amount_minor"),
         ("transactions", {"amount_minor": 10**16}, "amount_too_large", "amount_minor"),
-        ("transactions", {"descriptor": "CARD 4111 1111 1111 1111"}, "regulated_value_in_text", "descriptor"),
-        ("transactions", {"descriptor": "TO DE32 0000 0000 0000 1234 56 RENT"}, "regulated_value_in_text", "descriptor"),
-        ("transactions", {"reference": "ask zeynep@example.com"}, "regulated_value_in_text", "reference"),
+        ("merchants", {"name": "CARD 4111 1111 1111 1111"}, "regulated_value_in_text", "name"),
+        ("merchants", {"name": "TO DE32 0000 0000 0000 1234 56 RENT"}, "regulated_value_in_text", "name"),
+        ("merchants", {"name": "ask zeynep@example.com"}, "regulated_value_in_text", "name"),
+        ("transactions", {"transaction_id": "4111111111111111"}, "regulated_value_in_id", "transaction_id"),
+        ("transactions", {"transaction_id": "4111-1111-1111-1111"}, "regulated_value_in_id", "transaction_id"),
+        ("transactions", {"account_id": "acc:DE32000000000000123456"}, "regulated_value_in_id", "account_id"),
+        ("transactions", {"card_id": "card_378282246310005"}, "regulated_value_in_id", "card_id"),
         ("transactions", {"status": "declined"}, "contradiction", ""),
         ("transactions", {"status": "pending"}, "contradiction", ""),
         ("transactions", {"posted_at": "2026-09-30T00:00:00Z"}, "contradiction", ""),
@@ -270,3 +275,12 @@ def test_any_value_in_any_field_is_read_or_named(field: str, value: Any) -> None
         again = _read("transactions", found.row.model_dump_json(exclude_none=True).encode())
         assert isinstance(again[0], ReadRow)
         assert again[0].row == found.row
+
+
+@pytest.mark.parametrize(
+    "transaction_id",
+    ["4111111111111112", "9111111111111111", "20261122000123456", "txn_5f2c81a09b44", "DE33000000000000123456", "1" * 64],
+)
+def test_an_id_that_is_no_card_and_no_iban_is_an_id(transaction_id: str) -> None:
+    (read,) = _read("transactions", _changed("transactions", transaction_id=transaction_id))
+    assert isinstance(read, ReadRow), read

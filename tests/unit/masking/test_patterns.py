@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from masking.classes import PiiClass
+from masking.classes import EmptyValue, PiiClass, canonical_form
 from masking.never_mask import find_protected
 from masking.patterns import find_patterns
 from masking.validators import is_aadhaar, is_aba_routing, is_cpf, is_iban, is_luhn, is_spanish_id, is_us_ssn
@@ -23,7 +23,7 @@ FOUND = [
     (PiiClass.ROUTING, "routing number 021000021", "021000021"),
     (PiiClass.ROUTING, "IFSC HDFC0001234", "HDFC0001234"),
     (PiiClass.NATIONAL_ID, "SSN 536-22-1178 and my name", "536-22-1178"),
-    (PiiClass.NATIONAL_ID, "NINO QQ 12 34 56 C", "QQ 12 34 56"),
+    (PiiClass.NATIONAL_ID, "NINO QQ 12 34 56 C", "QQ 12 34 56 C"),
     (PiiClass.NATIONAL_ID, "AB 12 34 56 C", "AB 12 34 56 C"),
     (PiiClass.NATIONAL_ID, "cpf 529.982.247-25", "529.982.247-25"),
     (PiiClass.PASSPORT, "passport no. X1234567", "X1234567"),
@@ -36,6 +36,47 @@ FOUND = [
     (PiiClass.SECRET, "my PIN is 4821", "4821"),
     (PiiClass.SECRET, "cvv: 123", "123"),
     (PiiClass.ADDRESS, "in Leeds LS1 4AB", "LS1 4AB"),
+    # A word of the number's class, in many languages, on either side.
+    (PiiClass.ACCOUNT, "Meine Kontonummer ist 1234567890.", "1234567890"),
+    (PiiClass.ACCOUNT, "mi número de cuenta es 0123-456789", "0123-456789"),
+    (PiiClass.ACCOUNT, "accounts 12345678 and 87654321", "87654321"),
+    (PiiClass.ACCOUNT, "12345678 is my account number", "12345678"),
+    (PiiClass.ROUTING, "Sort code/account: 20-00-00/12345678", "20-00-00"),
+    (PiiClass.CARD, "4242424242424243 (card)", "4242424242424243"),
+    (PiiClass.CARD, "it says 4242 4242 4242 4243", "4242 4242 4242 4243"),
+    (PiiClass.CARD, "カード番号は4242424242424242です", "4242424242424242"),
+    (PiiClass.NATIONAL_ID, "PESEL 85070312345", "85070312345"),
+    (PiiClass.NATIONAL_ID, "her personnummer is 850703-1234", "850703-1234"),
+    (PiiClass.NATIONAL_ID, "my BVN: 22345678901", "22345678901"),
+    (PiiClass.NATIONAL_ID, "NIK 3171 2304 0585 0001", "3171 2304 0585 0001"),
+    (PiiClass.NATIONAL_ID, "cédula 1.234.567.890", "1.234.567.890"),
+    (PiiClass.NATIONAL_ID, "RSSMRA85T10A562S", "RSSMRA85T10A562S"),
+    (PiiClass.NATIONAL_ID, "784-1984-1004577-1", "784-1984-1004577-1"),
+    (PiiClass.NATIONAL_ID, "GHA-123456789-1", "GHA-123456789-1"),
+    (PiiClass.PASSPORT, "Reisepass C01X00T47", "C01X00T47"),
+    (PiiClass.LICENSE, "Führerschein Nr. B072RRE2I55", "B072RRE2I55"),
+    (PiiClass.BIRTH_DATE, "生年月日は1980-12-09です", "1980-12-09"),
+    (PiiClass.BIRTH_DATE, "geboren am 3. März 1988 in Köln", "3. März 1988"),
+    (PiiClass.BIRTH_DATE, "born on the third of March nineteen eighty eight", "the third of March nineteen eighty eight"),
+    (PiiClass.PHONE, "電話番号は03 1466 4792、", "03 1466 4792"),
+    (PiiClass.PHONE, "Ruf an: 0151 23456789", "0151 23456789"),
+    (PiiClass.PHONE, "on 0803 123 4567 or else", "0803 123 4567"),
+    (PiiClass.WALLET, "send to 0x52908400098527886E0F7030069857D2E4169EE7", "0x52908400098527886E0F7030069857D2E4169EE7"),
+    (PiiClass.WALLET, "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"),
+    (PiiClass.CUSTOMER_ID, "Kundennummer 88127310", "88127310"),
+    (PiiClass.CUSTOMER_ID, "GET /v2/customers/C-88672148/cards", "C-88672148"),
+    (PiiClass.USERNAME, "pay harish41@okhdfc now", "harish41@okhdfc"),
+    (PiiClass.USERNAME, "username: jmuller88", "jmuller88"),
+    (PiiClass.SECRET, "482910 is your Amazon verification code", "482910"),
+    (PiiClass.SECRET, "Your code is 6193. Never share it.", "6193"),
+    (PiiClass.SECRET, "the password is hunter2!", "hunter2!"),
+    (PiiClass.SECRET, "key sk_live_abcdefghij0123456789", "sk_live_abcdefghij0123456789"),
+    (PiiClass.SECRET, "AKIAABCDEFGHIJKLMNOP", "AKIAABCDEFGHIJKLMNOP"),
+    (PiiClass.SECRET, "Authorization: Bearer abc.def-123", "abc.def-123"),
+    (PiiClass.DEVICE, "mac 00:1a:2b:3c:4d:5e", "00:1a:2b:3c:4d:5e"),
+    (PiiClass.ADDRESS, "I live at 12 Rose Lane now", "12 Rose Lane"),
+    (PiiClass.ADDRESS, "wohnt Lange Straße 8a", "Lange Straße 8a"),
+    (PiiClass.ADDRESS, "P.O. Box 4521", "P.O. Box 4521"),
 ]
 
 
@@ -49,10 +90,18 @@ def test_found(pii_class: PiiClass, text: str, value: str) -> None:
     "text",
     [
         "EUR 1,234.56 on 2026-03-04 at 14:32, transaction txn_5f2c81a09b44",
-        "4242 4242 4242 4243 is no valid number",
+        "4242424242424243 is no valid number",
         "version 1.2.3.4.5 and 300.1.1.1",
         "the total of 12345678.90 was posted",
         "decline code 51, reason 4837, 3 of 12 months",
+        "my account was charged 12,500.00 on 12/05/2024, ref 8876123",
+        "order number 88123456, invoice 2024001234, case 1234567",
+        "error code 5012, MCC 5411, auth code 123456",
+        "the card ending 4242, •••• 4242, balance 123456",
+        "session id 12345678 took 1234 ms",
+        "the account has 12345.60 left, account 98765.43",
+        "account opened 12/05/2004, 45000 naira, INR 54,470",
+        "TXN-12345678 and INV-2026-0012",
         "dec_0192f0c1a2b37c4d8e5f60718293a4b5",
     ],
 )
@@ -76,7 +125,8 @@ def test_facts_are_not_values(text: str) -> None:
 )
 def test_protected(text: str, kept: str) -> None:
     start = text.index(kept)
-    assert any(low <= start and start + len(kept) <= high for low, high in find_protected(text, ("Blue Bottle Coffee", "Tesco")))
+    found = find_protected(text, ("Blue Bottle Coffee", "Tesco"))
+    assert any(low <= start and start + len(kept) <= high for low, high in (*found.certain, *found.likely))
 
 
 def test_check_digits() -> None:
@@ -95,3 +145,10 @@ def test_check_digits() -> None:
     assert not is_spanish_id("12345678A")
     assert is_aadhaar("234123412346")
     assert not is_aadhaar("234123412347")
+
+
+def test_a_number_in_words_has_a_form_of_its_own() -> None:
+    assert canonical_form(PiiClass.PHONE, "oh three, two") == "ohthreetwo"
+    assert canonical_form(PiiClass.PHONE, "0044 20 7946 0958") == canonical_form(PiiClass.PHONE, "+44 (20) 7946-0958")
+    with pytest.raises(EmptyValue):
+        canonical_form(PiiClass.PHONE, "+ -")

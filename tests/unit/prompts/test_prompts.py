@@ -83,7 +83,7 @@ def test_a_plain_string_and_other_odd_values_are_refused() -> None:
 
 def test_nobody_else_makes_a_masked_prompt() -> None:
     with pytest.raises(InvalidPromptValue):
-        MaskedPrompt(prompt_id="x", prompt_sha256="x", system="", user="raw text", cache_salt="", seal=object())
+        MaskedPrompt(prompt_id="x", prompt_sha256="x", system="", user="raw text", cache_salt="", tenant_id="x", seal=object())
 
 
 def test_a_value_that_looks_like_a_placeholder_stays_what_it_is() -> None:

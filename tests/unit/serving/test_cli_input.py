@@ -178,3 +178,8 @@ def test_a_file_without_a_good_row_is_wrong_input() -> None:
     assert is_all_bad({"rows_read": 2, "rows_quarantined": 2})
     assert not is_all_bad({"rows_read": 2, "rows_quarantined": 1})
     assert not is_all_bad({"rows_read": 0, "rows_quarantined": 0})
+
+
+def test_the_features_of_another_workspace_are_not_rebuilt_by_mistake() -> None:
+    answer = CliRunner().invoke(app, ["features", "rebuild", "--tenant", "another-bank", "--json"])
+    assert (answer.exit_code, json.loads(answer.stdout)["error"]["code"]) == (2, "other_tenant")

@@ -14,7 +14,7 @@ from domain.decision import Decision
 from domain.proposal import ActionKind
 from gates.examples import example_document
 from serving.cli.app import app
-from serving.cli.decide import MAX_LINE_BYTES, MalformedJson, read_document
+from serving.cli.json_lines import MAX_LINE_BYTES, MalformedJson, read_document
 
 _PAYMENT = json.dumps(example_document(ActionKind.PAYMENT))
 

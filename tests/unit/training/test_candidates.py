@@ -104,7 +104,7 @@ def test_a_candidate_is_in_force_nowhere(candidates: tuple[Candidate, ...]) -> N
     for candidate in candidates:
         artifact = candidate.to_artifact(tenant_id="demo", location="var/training", now=NOW)
         assert (artifact.state, artifact.approvals) == ("candidate", ())
-        assert artifact.lineage["data_sha256"] == candidate.lineage["data_sha256"]
+        assert artifact.lineage["training_data_sha256"] == candidate.lineage["training_data_sha256"]
         assert {"seed", "split_at", "train_until", "rows_sha256", "validation"} <= set(artifact.lineage)
 
 
