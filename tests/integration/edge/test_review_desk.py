@@ -133,7 +133,7 @@ def test_the_digest_by_command(world: EdgeWorld, run: Run) -> None:
     world.ask(world.sign_in(), "charged twice?")
     told = run("digest", "--as", "cleo").output
     assert "  refund: 1, EUR 49.90 in all, the largest EUR 49.90\n" in told
-    assert "proposed by: opr_ada 1\n" in told
+    assert "proposed by: ada 1\n" in told
     assert "  nothing\n" in run("digest", "--day", "2020-01-01", "--as", "cleo").output
     assert run("digest", "--day", "soon", "--as", "cleo").exit_code == 2
     assert json.loads(run("digest", "--as", "cleo", "--json").output)["decisions"] == {"allow": 1}

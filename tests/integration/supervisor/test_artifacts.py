@@ -19,8 +19,6 @@ from serving.wiring import build_edge
 from storage.artifact_files import hash_path
 from tests.conftest import ConnAs, Database, Tenant
 
-NOW = datetime.now(UTC)
-
 
 @pytest.fixture
 def settings(database: Database, tenant: Tenant, tmp_path: Path) -> Settings:
@@ -32,7 +30,7 @@ def settings(database: Database, tenant: Tenant, tmp_path: Path) -> Settings:
 
 
 def _admit(settings: Settings, database: Database) -> dict[str, str]:
-    return list_admitted(admit_artifacts(settings, database.address, now=NOW))
+    return list_admitted(admit_artifacts(settings, database.address, now=datetime.now(UTC)))
 
 
 def test_everything_of_the_first_start_is_admitted_and_what_changes_later_is_not(
@@ -67,7 +65,7 @@ def test_weights_that_were_not_admitted_are_not_started(settings: Settings, tmp_
 def test_a_registry_that_cannot_be_asked_starts_nothing(settings: Settings, database: Database) -> None:
     address = database.address.with_dbname("no_such_database")
     with pytest.raises(SetupError) as refused:
-        admit_artifacts(settings, address, now=NOW)
+        admit_artifacts(settings, address, now=datetime.now(UTC))
     assert refused.value.code == "artifacts_not_checked"
 
 
