@@ -26,6 +26,9 @@ _COUNT_AFTER = re.compile(
     r"a[nñ]os|meses|giorni|mesi|dagen|dni)\b",
     re.IGNORECASE,
 )
+# "to account 12345678 EUR 50": the currency is that of the number behind it.
+_MIN_BARE_ACCOUNT = 7
+_OWN_AMOUNT = re.compile(r"[ \u00a0]?\d")
 _MAX_COUNT_DIGITS = 7
 _MAX_WHOLE_DIGITS = 11
 _WIDEST_UNIT = 24
@@ -51,6 +54,8 @@ def is_amount_beside(text: str, start: int, end: int) -> bool:
     if _DECIMAL.fullmatch(raw) or _is_after_money(text[max(0, start - 6) : start], raw) or _goes_on(text, end, len(raw)):
         return True
     after = _MONEY_AFTER.match(text, end, end + _WIDEST_UNIT)
+    if after is not None and len(raw) >= _MIN_BARE_ACCOUNT and raw.isdigit() and _OWN_AMOUNT.match(text, after.end()):
+        return False
     if after is not None and (after["code"] is None or after["code"].upper() in _codes()):
         return True
     return len(raw) <= _MAX_COUNT_DIGITS and _COUNT_AFTER.match(text, end, end + _WIDEST_UNIT) is not None

@@ -14,6 +14,7 @@ from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
 from domain.errors import SetupError
+from masking.account_places import find_unnamed_accounts
 from masking.arbitration import Candidate, DetectionSource, Place, Places, arbitrate, cut, join_names, without_shared_parts
 from masking.classes import PiiClass
 from masking.folding import needs_boundary
@@ -159,7 +160,9 @@ class Detector:
         candidates = join_names(_within_facts(candidates, protected, fields, text))
         winners = arbitrate(without_shared_parts(candidates), text, is_worth_it=_is_worth_it)
         winners += _list_uncovered_values(text, winners, keep)
-        winners += find_echoes(text, winners, Places([*keep, *protected.certain, *protected.likely]))
+        taken = Places([*keep, *protected.certain, *protected.likely])
+        winners += find_echoes(text, winners, taken)
+        winners += find_unnamed_accounts(text, winners, taken)
         detections = [Detection(one.start, one.end, one.pii_class, one.source, one.token) for one in winners]
         return tuple(sorted(detections, key=lambda one: one.start))
 

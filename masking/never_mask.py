@@ -34,7 +34,8 @@ _AMOUNTS = re.compile(
     rf"""
     (?:(?<!\w)(?:{_SYMBOLS})
         |\b(?:{_CURRENCIES})\b)[\s\u00a0\u202f]?[-+−(]?{_NUMBER}(?!\d){_SHORT}(?:[\s\u00a0\u202f]?[-–][\s\u00a0\u202f]?{_NUMBER})?(?:,-)?
-    | (?<![\w.,])[-+−(]?{_NUMBER}{_SHORT}[\s\u00a0\u202f]?(?:(?:{_SYMBOLS})(?!\w)|(?:{_CURRENCIES}|{_WORDS})\b)
+    | (?<![\w.,])(?!\d{{7,12}}\ [a-z]{{3}}\ ?\d)[-+−(]?{_NUMBER}{_SHORT}[\s\u00a0\u202f]?
+        (?:(?:{_SYMBOLS})(?!\w)|(?:{_CURRENCIES}|{_WORDS})\b)
     | (?<![\w.,])[-+−]?\d{{1,3}}(?:[.,]\d{{1,6}})?[\s\u00a0\u202f]?(?:%|‰|percent\b|per\ cent\b|pct\b|prozent\b
         |por\ ciento\b|bps?\b|basis\ points\b)
     | (?<![\w.,-])\d{{1,3}}(?:,\d{{3}}){{0,4}}\.\d{{2}}(?![\w.,]*\d)            # 1,234.56

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from importlib import import_module
+from typing import Any
 
 from masking.candidates import Atom, Window, list_atoms, list_windows
 from masking.classes import PiiClass
@@ -17,6 +19,9 @@ from masking.place_rules import ADDRESS_RULES
 from masking.rule import BEFORE, CHECKED_SCORE, CONTEXT_SCORE, FIELD_SCORE, LabelledRule, NumberRule, PatternHit, Rule, ShapeRule
 from masking.secret_rules import CONTACT_RULES, DEVICE_RULES, SECRET_RULES
 from masking.validators import IBAN_LENGTHS, alphanumeric_of, digits_of, is_iban
+
+# A compiled expression does not tell how long its matches are; its parser does.
+_PARSER: Any = import_module("re._parser")
 
 __all__ = ["CHECKED_SCORE", "CONTEXT_SCORE", "DEFAULT_REGIONS", "FIELD_SCORE", "RULES", "PatternHit", "Rule", "find_patterns"]
 
@@ -123,8 +128,7 @@ def _by_length(rules: tuple[NumberRule, ...]) -> Mapping[int, tuple[NumberRule, 
 
 
 def _can_be(rule: NumberRule, length: int) -> bool:
-    # The compiled expression does not tell how long its matches are; its parser does.
-    shortest, longest = re._parser.parse(rule.compact.pattern).getwidth()  # type: ignore[attr-defined]
+    shortest, longest = _PARSER.parse(rule.compact.pattern).getwidth()
     return bool(shortest <= length <= longest)
 
 

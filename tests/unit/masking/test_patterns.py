@@ -102,6 +102,7 @@ def test_found(pii_class: PiiClass, text: str, value: str) -> None:
         "the account has 12345.60 left, account 98765.43",
         "account opened 12/05/2004, 45000 naira, INR 54,470",
         "TXN-12345678 and INV-2026-0012",
+        "Dear customer, from 17-May-2024 our rates change",
         "dec_0192f0c1a2b37c4d8e5f60718293a4b5",
     ],
 )
