@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -140,7 +141,14 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
 
 @pytest.fixture(scope="session")
 def database(cluster: Cluster) -> Iterator[Database]:
-    """This worker's database, cloned from the migrated template."""
+    """This worker's database."""
+    with clone_template(cluster) as worker_database:
+        yield worker_database
+
+
+@contextmanager
+def clone_template(cluster: Cluster) -> Iterator[Database]:
+    """Clone the migrated template, and drop the clone at the end."""
     dbname = f"test_{uuid4().hex[:12]}"
     with psycopg.connect(cluster.admin_dsn(), autocommit=True) as admin:
         clone = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(dbname), sql.Identifier(_TEMPLATE))

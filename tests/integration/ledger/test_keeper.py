@@ -17,7 +17,7 @@ from ledger.port import HoldState
 from serving.jobs.ledger import KeeperDeps, LedgerKeeper
 from storage.pools import open_pool
 from storage.unit_of_work import snapshot_of_work, unit_of_work
-from tests.conftest import ConnAs, Database, Tenant
+from tests.conftest import Cluster, ConnAs, Database, Tenant, clone_template
 from tests.integration.ledger.house import ALICE, BANK, NOW, House, make_hold, make_request
 
 
@@ -32,6 +32,13 @@ class HandClock:
 
     def move(self, **by: float) -> None:
         self.moment += timedelta(**by)
+
+
+@pytest.fixture(scope="module")
+def database(cluster: Cluster) -> Iterator[Database]:
+    """A database without the transfers of other tests: an id made by chance may fall into a month and keep its part from it."""
+    with clone_template(cluster) as own:
+        yield own
 
 
 @pytest.fixture

@@ -140,11 +140,11 @@ def test_what_was_masked_comes_back_byte_for_byte_but_for_secrets(vault: LocalVa
     lines = b"".join(_line(id=answer["id"], masked=answer["masked"]) for answer in answers)
     assert unmask_lines(io.BytesIO(lines), out, again, purpose="test") == 0
     assert [json.loads(line)["text"] for line in out.getvalue().splitlines()] == texts
-    _, (secret,) = _run(_line(id=9, text="my PIN is 4821"), vault)
+    _, (secret,) = _run(_line(id=9, text="my PIN is 482195"), vault)
     assert open_local_vault(tmp_path / "mask").restore(secret["masked"], text_id="9") == ("my PIN is [secret removed]", ())
     kept = b"".join(path.read_bytes() for path in (tmp_path / "mask").iterdir())
-    assert b"4821" not in kept
-    assert b"4242" not in kept
+    assert b"482195" not in kept
+    assert b"4242424242424242" not in kept.translate(None, b" -")
 
 
 def test_forged_damaged_and_foreign_tokens_give_nothing(vault: LocalVault, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_torn_or_very_long_record_of_reveals_is_read_or_told(vault: LocalVault
 
 
 def test_the_token_of_a_secret_belongs_to_one_text(vault: LocalVault) -> None:
-    _, answers = _run(_line(id=1, text="my PIN is 4821") + _line(id=2, text="his PIN is 4821"), vault)
+    _, answers = _run(_line(id=1, text="my PIN is 482195") + _line(id=2, text="his PIN is 4821"), vault)
     first, second = (next(find_tokens(answer["masked"])).token for answer in answers)
     assert first != second
 
