@@ -6,11 +6,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from domain.errors import TellergateError
-from domain.ids import require_id
-from serving.cli.output import fail, print_json, print_line
-from serving.cli.reconcile import AsUser, Json, ask_as, print_case, print_cases
-from serving.settings import read_settings
+from serving.cli.calls import ask_or_fail, require_id_or_fail
+from serving.cli.output import print_json, print_line
+from serving.cli.reconcile import AsUser, Json, print_case, print_cases
 
 cases_app = typer.Typer(name="cases", help="Open questions that wait for a person.", no_args_is_help=True)
 CaseId = Annotated[str, typer.Argument(help="cas_…")]
@@ -27,7 +25,7 @@ def list_cases(
     """List cases, oldest first."""
     given = {"state": state, "kind": kind, "after": after}
     query = {name: value for name, value in given.items() if value is not None}
-    answer = _ask("GET", "/api/v1/cases", as_user, as_json=as_json, params=query)
+    answer = ask_or_fail("GET", "/api/v1/cases", as_user, as_json=as_json, params=query)
     if as_json:
         print_json(answer)
         return
@@ -37,7 +35,7 @@ def list_cases(
 @cases_app.command("show")
 def show_case(case_id: CaseId, as_user: AsUser = None, as_json: Json = False) -> None:
     """Show one case with its facts."""
-    answer = _ask("GET", f"/api/v1/cases/{_require(case_id, as_json=as_json)}", as_user, as_json=as_json)
+    answer = ask_or_fail("GET", f"/api/v1/cases/{require_id_or_fail(case_id, 'cas', as_json=as_json)}", as_user, as_json=as_json)
     if as_json:
         print_json(answer)
     else:
@@ -55,26 +53,12 @@ def close_case(
     as_json: Json = False,
 ) -> None:
     """Close a case in your name. A closed case stays closed."""
-    path = f"/api/v1/cases/{_require(case_id, as_json=as_json)}/close"
-    answer = _ask("POST", path, as_user, as_json=as_json, json={"outcome": outcome, "note": note})
+    path = f"/api/v1/cases/{require_id_or_fail(case_id, 'cas', as_json=as_json)}/close"
+    answer = ask_or_fail("POST", path, as_user, as_json=as_json, json={"outcome": outcome, "note": note})
     if as_json:
         print_json(answer)
     else:
         _print_whole(answer)
-
-
-def _require(case_id: str, *, as_json: bool) -> str:
-    try:
-        return require_id(case_id, "cas")
-    except TellergateError as error:
-        fail(error, as_json=as_json)
-
-
-def _ask(method: str, path: str, as_user: str | None, *, as_json: bool, **options: Any) -> dict[str, Any]:
-    try:
-        return ask_as(read_settings(), method, path, as_user, **options)
-    except TellergateError as error:
-        fail(error, as_json=as_json)
 
 
 def _print_whole(row: dict[str, Any]) -> None:

@@ -9,8 +9,9 @@ import typer
 
 from domain.errors import InvalidInput, TellergateError
 from domain.money import Money, render_money
+from serving.cli.calls import ask_as
 from serving.cli.output import fail, print_json, print_line
-from serving.cli.reconcile import AsUser, Json, ask_as
+from serving.cli.reconcile import AsUser, Json
 from serving.settings import read_settings
 
 _COUNTS = (

@@ -8,8 +8,8 @@ import typer
 
 from domain.errors import TellergateError
 from domain.ids import require_id
+from serving.cli.calls import ask_as
 from serving.cli.output import fail, print_json, print_line
-from serving.cli.reconcile import ask_as
 from serving.settings import read_settings
 
 

@@ -8,9 +8,9 @@ import typer
 
 from domain.errors import InvalidInput, TellergateError
 from domain.ids import require_id
+from serving.cli.calls import ask_or_fail
 from serving.cli.output import fail, print_json, print_line
-from serving.cli.reconcile import AsUser, Json, ask_as
-from serving.settings import read_settings
+from serving.cli.reconcile import AsUser, Json
 
 freeze_app = typer.Typer(
     name="freeze", help="Stop every execution at once, approved acts too.", invoke_without_command=True, no_args_is_help=True
@@ -38,7 +38,7 @@ def freeze(
         _refuse("say why with --reason", as_json=as_json)
     scope, subject = named[0]
     body = {"scope": scope, "subject": subject, "reason": reason}
-    _show(_ask("POST", "/api/v1/freezes", as_user, as_json=as_json, json=body), as_json=as_json)
+    _show(ask_or_fail("POST", "/api/v1/freezes", as_user, as_json=as_json, json=body), as_json=as_json)
 
 
 @freeze_app.command("list")
@@ -47,7 +47,7 @@ def list_freezes(
 ) -> None:
     """List the freezes that stand."""
     params = {"state": "all" if every else "standing"}
-    answer = _ask("GET", "/api/v1/freezes", as_user, as_json=as_json, params=params)
+    answer = ask_or_fail("GET", "/api/v1/freezes", as_user, as_json=as_json, params=params)
     if as_json:
         print_json(answer)
         return
@@ -67,7 +67,7 @@ def thaw(
         wanted = require_id(freeze_id, "frz")
     except TellergateError as error:
         fail(error, as_json=as_json)
-    _show(_ask("POST", f"/api/v1/freezes/{wanted}/thaw", as_user, as_json=as_json), as_json=as_json)
+    _show(ask_or_fail("POST", f"/api/v1/freezes/{wanted}/thaw", as_user, as_json=as_json), as_json=as_json)
 
 
 def _refuse(words: str, *, as_json: bool) -> NoReturn:
@@ -82,10 +82,3 @@ def _show(row: dict[str, Any], *, as_json: bool) -> None:
     print_line(f"{row['freeze_id']}  {what}  frozen by {row['frozen_by']} at {row['frozen_at']}: {row['reason']}")
     if row["thawed_at"]:
         print_line(f"  thawed by {row['thawed_by']} at {row['thawed_at']}")
-
-
-def _ask(method: str, path: str, as_user: str | None, *, as_json: bool, **options: Any) -> dict[str, Any]:
-    try:
-        return ask_as(read_settings(), method, path, as_user, **options)
-    except TellergateError as error:
-        fail(error, as_json=as_json)

@@ -6,11 +6,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from domain.errors import TellergateError
-from domain.ids import require_id
-from serving.cli.output import fail, print_json, print_line
-from serving.cli.reconcile import AsUser, Json, ask_as
-from serving.settings import read_settings
+from serving.cli.calls import ask_or_fail, require_id_or_fail
+from serving.cli.output import print_json, print_line
+from serving.cli.reconcile import AsUser, Json
 
 incidents_app = typer.Typer(
     name="incidents", help="What went wrong in ledger, gate, log or backup, and who looks after it.", no_args_is_help=True
@@ -27,7 +25,7 @@ def list_incidents(
 ) -> None:
     """List incidents: open ones that nobody acknowledged first."""
     params = {"state": state} | ({} if kind is None else {"kind": kind})
-    answer = _ask("GET", "/api/v1/incidents", as_user, as_json=as_json, params=params)
+    answer = ask_or_fail("GET", "/api/v1/incidents", as_user, as_json=as_json, params=params)
     if as_json:
         print_json(answer)
         return
@@ -40,7 +38,10 @@ def list_incidents(
 @incidents_app.command("show")
 def show_incident(case_id: CaseId, as_user: AsUser = None, as_json: Json = False) -> None:
     """Show one incident with its facts and its runbook."""
-    _show(_ask("GET", f"/api/v1/incidents/{_require(case_id, as_json=as_json)}", as_user, as_json=as_json), as_json=as_json)
+    _show(
+        ask_or_fail("GET", f"/api/v1/incidents/{require_id_or_fail(case_id, 'cas', as_json=as_json)}", as_user, as_json=as_json),
+        as_json=as_json,
+    )
 
 
 @incidents_app.command("ack")
@@ -51,22 +52,8 @@ def acknowledge(
     as_json: Json = False,
 ) -> None:
     """Take an incident in hand, in your name. It ends with `cases close`."""
-    path = f"/api/v1/incidents/{_require(case_id, as_json=as_json)}/ack"
-    _show(_ask("POST", path, as_user, as_json=as_json, json={"note": note}), as_json=as_json)
-
-
-def _require(case_id: str, *, as_json: bool) -> str:
-    try:
-        return require_id(case_id, "cas")
-    except TellergateError as error:
-        fail(error, as_json=as_json)
-
-
-def _ask(method: str, path: str, as_user: str | None, *, as_json: bool, **options: Any) -> dict[str, Any]:
-    try:
-        return ask_as(read_settings(), method, path, as_user, **options)
-    except TellergateError as error:
-        fail(error, as_json=as_json)
+    path = f"/api/v1/incidents/{require_id_or_fail(case_id, 'cas', as_json=as_json)}/ack"
+    _show(ask_or_fail("POST", path, as_user, as_json=as_json, json={"note": note}), as_json=as_json)
 
 
 def _print_line(row: dict[str, Any]) -> None:

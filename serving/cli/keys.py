@@ -5,8 +5,9 @@ from __future__ import annotations
 import typer
 
 from domain.errors import TellergateError
+from serving.cli.calls import ask_as
 from serving.cli.output import fail, print_json, print_line, say
-from serving.cli.reconcile import AsUser, Json, ask_as
+from serving.cli.reconcile import AsUser, Json
 from serving.settings import read_settings
 
 keys_app = typer.Typer(name="keys", help="The vault's key: rotate it, while everything goes on.", no_args_is_help=True)

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -183,8 +183,3 @@ def _base64_cores(raw: bytes) -> Iterator[bytes]:
         core = encoded.rstrip(b"=")[first:-1]
         yield core
         yield core.translate(bytes.maketrans(b"+/", b"-_"))
-
-
-def merge_counts(found: Iterable[LeakFound]) -> Mapping[str, int]:
-    """Return how many places hold a value of each class."""
-    return dict(sorted(Counter(one.pii_class for one in found).items()))

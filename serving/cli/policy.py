@@ -11,8 +11,9 @@ import typer
 
 from domain.errors import InvalidInput, TellergateError
 from domain.ids import require_id
+from serving.cli.calls import ask_as, ask_or_fail
 from serving.cli.output import fail, print_json, print_line
-from serving.cli.reconcile import AsUser, Json, ask_as
+from serving.cli.reconcile import AsUser, Json
 from serving.settings import read_settings
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def seal(directory: Folder, as_json: Json = False) -> None:
 @policy_app.command("list")
 def list_policies(as_user: AsUser = None, as_json: Json = False) -> None:
     """List registered bundles and the changes that people asked for."""
-    answer = _ask("GET", "/api/v1/policies", as_user, as_json=as_json)
+    answer = ask_or_fail("GET", "/api/v1/policies", as_user, as_json=as_json)
     if as_json:
         print_json(answer)
         return
@@ -120,7 +121,7 @@ def list_policies(as_user: AsUser = None, as_json: Json = False) -> None:
 @policy_app.command("show")
 def show(address: Address, as_user: AsUser = None, as_json: Json = False) -> None:
     """Show a registered bundle, its rules and what its shadow said; `active` is the one in force."""
-    answer = _ask("GET", f"/api/v1/policies/{address}", as_user, as_json=as_json)
+    answer = ask_or_fail("GET", f"/api/v1/policies/{address}", as_user, as_json=as_json)
     if as_json:
         print_json(answer)
         return
@@ -141,7 +142,7 @@ def propose(directory: Folder, as_user: AsUser = None, as_json: Json = False) ->
     except TellergateError as error:
         _stop(error, as_json=as_json)
     body = {"manifest": dict(content["manifest"]), "files": dict(content["files"])}
-    answer = _ask("POST", "/api/v1/policies", as_user, as_json=as_json, json=body)
+    answer = ask_or_fail("POST", "/api/v1/policies", as_user, as_json=as_json, json=body)
     print_json(answer) if as_json else print_line(f"{answer['sha256']}  {answer['version']}  {answer['state']}")
 
 
@@ -159,7 +160,9 @@ def activate(
         fail(InvalidInput("say either --shadow or --canary", code="invalid_request"), as_json=as_json)
     target = "shadow" if shadow else "champion" if canary is None else "canary"
     body = {"target": target, "percent": canary, "reason": reason}
-    _show_change(_ask("POST", f"/api/v1/policies/{address}/activate", as_user, as_json=as_json, json=body), as_json=as_json)
+    _show_change(
+        ask_or_fail("POST", f"/api/v1/policies/{address}/activate", as_user, as_json=as_json, json=body), as_json=as_json
+    )
 
 
 @policy_app.command("approve")
@@ -179,7 +182,7 @@ def rollback(
     reason: Annotated[str, typer.Option("--reason", help="Why.")], as_user: AsUser = None, as_json: Json = False
 ) -> None:
     """Put the bundle that stood directly before back in force. One administrator is enough."""
-    answer = _ask("POST", "/api/v1/policy-rollback", as_user, as_json=as_json, json={"reason": reason})
+    answer = ask_or_fail("POST", "/api/v1/policy-rollback", as_user, as_json=as_json, json={"reason": reason})
     print_json(answer) if as_json else print_line(f"{answer['from_version']} -> {answer['to_version']}, in force now")
 
 
@@ -196,14 +199,7 @@ def _answer(change_id: str, verdict: str, as_user: str | None, *, as_json: bool)
         path = f"/api/v1/policy-changes/{require_id(change_id, 'chg')}/{verdict}"
     except TellergateError as error:
         fail(error, as_json=as_json)
-    return _ask("POST", path, as_user, as_json=as_json)
-
-
-def _ask(method: str, path: str, as_user: str | None, *, as_json: bool, **options: Any) -> dict[str, Any]:
-    try:
-        return ask_as(read_settings(), method, path, as_user, **options)
-    except TellergateError as error:
-        fail(error, as_json=as_json)
+    return ask_or_fail("POST", path, as_user, as_json=as_json)
 
 
 def _stop(error: TellergateError, *, as_json: bool) -> NoReturn:

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from domain.errors import Conflict, TellergateError, Unavailable
+from serving.cli.calls import ask_as
 from serving.cli.output import fail, print_json, print_line
-from serving.cli.reconcile import ask_as
 from serving.settings import Settings, read_settings
 
 receipts_app = typer.Typer(

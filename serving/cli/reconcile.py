@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from domain.errors import InvalidInput, TellergateError
 from domain.ids import require_id
 from serving.cli.arguments import require_printable
+from serving.cli.calls import ask_or_fail
 from serving.cli.client import ApiClient
 from serving.cli.output import fail, print_json, print_line
 from serving.settings import Settings, read_settings
@@ -96,7 +97,7 @@ def import_statement(
 @reconcile_app.command("status")
 def show_status(as_user: AsUser = None, as_json: Json = False) -> None:
     """Say up to where statements reach, what is open, and how long it has waited."""
-    answer = _ask("GET", "/api/v1/reconciliation/status", as_user, as_json=as_json)
+    answer = ask_or_fail("GET", "/api/v1/reconciliation/status", as_user, as_json=as_json)
     if as_json:
         print_json(answer)
         return
@@ -126,7 +127,7 @@ def list_breaks(
     """List what does not agree, oldest first; each is a case."""
     given = {"account": account, "kind": kind, "after": after}
     query = {name: value for name, value in given.items() if value is not None}
-    answer = _ask("GET", "/api/v1/reconciliation/breaks", as_user, as_json=as_json, params=query)
+    answer = ask_or_fail("GET", "/api/v1/reconciliation/breaks", as_user, as_json=as_json, params=query)
     if as_json:
         print_json(answer)
         return
@@ -143,7 +144,7 @@ def map_account(
 ) -> None:
     """Say which ledger account a bank's account is from now on."""
     body = {"account": statement_account, "code": account, "mirrored": mirrored}
-    answer = _ask("POST", "/api/v1/reconciliation/mappings", as_user, as_json=as_json, json=body)
+    answer = ask_or_fail("POST", "/api/v1/reconciliation/mappings", as_user, as_json=as_json, json=body)
     if as_json:
         print_json(answer)
     else:
@@ -163,7 +164,7 @@ def unmatch_line(
     except TellergateError as error:
         fail(error, as_json=as_json)
     path = f"/api/v1/reconciliation/lines/{wanted}/unmatch"
-    answer = _ask("POST", path, as_user, as_json=as_json, json={"reason": reason})
+    answer = ask_or_fail("POST", path, as_user, as_json=as_json, json={"reason": reason})
     if as_json:
         print_json(answer)
     else:
@@ -246,19 +247,3 @@ def print_case(row: Mapping[str, Any]) -> None:
 
 def _count(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items())
-
-
-def _ask(method: str, path: str, as_user: str | None, *, as_json: bool, **options: Any) -> dict[str, Any]:
-    try:
-        return ask_as(read_settings(), method, path, as_user, **options)
-    except TellergateError as error:
-        fail(error, as_json=as_json)
-
-
-def ask_as(settings: Settings, method: str, path: str, as_user: str | None, **options: Any) -> dict[str, Any]:
-    """Make one call as this person. Raises: TellergateError."""
-    username = None if as_user is None else require_printable("--as", as_user)
-    client = ApiClient(settings)
-    client.sign_in(username or DEFAULT_USERNAME, must_be=username)
-    answer: dict[str, Any] = client.call(method, path, **options)
-    return answer

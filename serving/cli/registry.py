@@ -10,8 +10,9 @@ import typer
 
 from domain.errors import InvalidInput, TellergateError
 from domain.ids import require_id
+from serving.cli.calls import ask_as, ask_or_fail
 from serving.cli.output import fail, print_json, print_line
-from serving.cli.reconcile import AsUser, Json, ask_as
+from serving.cli.reconcile import AsUser, Json
 from serving.settings import read_settings
 
 registry_app = typer.Typer(
@@ -32,7 +33,7 @@ def list_registry(
     as_json: Json = False,
 ) -> None:
     """List every version by kind and name, and the changes that wait for a second person."""
-    answer = _ask("GET", "/api/v1/registry", as_user, as_json=as_json)
+    answer = ask_or_fail("GET", "/api/v1/registry", as_user, as_json=as_json)
     names = [held for held in answer["names"] if kind is None or held["kind"] == kind]
     if as_json:
         print_json({"names": names})
@@ -50,7 +51,7 @@ def list_registry(
 @registry_app.command("show")
 def show(kind: Kind, name: Name, address: Address, as_user: AsUser = None, as_json: Json = False) -> None:
     """Show one version: where it is, what it was made from, how its name moved, what it said in the shadow."""
-    answer = _ask("GET", f"/api/v1/registry/{kind}/{name}/{address}", as_user, as_json=as_json)
+    answer = ask_or_fail("GET", f"/api/v1/registry/{kind}/{name}/{address}", as_user, as_json=as_json)
     if as_json:
         print_json(answer)
         return
@@ -83,7 +84,7 @@ def propose(
         route, body = _read_candidate(path, kind=kind, name=name, label=label)
     except TellergateError as error:
         fail(error if isinstance(error, InvalidInput) else InvalidInput(error.message, code=error.code), as_json=as_json)
-    answer = _ask("POST", route, as_user, as_json=as_json, json=body)
+    answer = ask_or_fail("POST", route, as_user, as_json=as_json, json=body)
     print_json(answer) if as_json else print_line(f"{answer['sha256']}  {answer['version']}  {answer['state']}")
 
 
@@ -106,7 +107,7 @@ def activate(
     target = "shadow" if shadow else "champion" if canary is None else "canary"
     body = {"target": target, "percent": canary, "reason": reason}
     route = f"/api/v1/policies/{address}/activate" if kind == _POLICY else f"/api/v1/registry/{kind}/{name}/{address}/activate"
-    _show_change(_ask("POST", route, as_user, as_json=as_json, json=body), as_json=as_json)
+    _show_change(ask_or_fail("POST", route, as_user, as_json=as_json, json=body), as_json=as_json)
 
 
 @registry_app.command("approve")
@@ -131,7 +132,7 @@ def rollback(
 ) -> None:
     """Put the version that stood directly before back in force. One administrator is enough."""
     route = "/api/v1/policy-rollback" if kind == _POLICY else f"/api/v1/registry/{kind}/{name}/rollback"
-    answer = _ask("POST", route, as_user, as_json=as_json, json={"reason": reason})
+    answer = ask_or_fail("POST", route, as_user, as_json=as_json, json={"reason": reason})
     print_json(answer) if as_json else print_line(f"{answer['from_version']} -> {answer['to_version']}")
 
 
@@ -173,14 +174,7 @@ def _answer(change_id: str, verdict: str, as_user: str | None, *, as_json: bool)
         path = f"/api/v1/policy-changes/{require_id(change_id, 'chg')}/{verdict}"
     except TellergateError as error:
         fail(error, as_json=as_json)
-    return _ask("POST", path, as_user, as_json=as_json)
-
-
-def _ask(method: str, path: str, as_user: str | None, *, as_json: bool, **options: Any) -> dict[str, Any]:
-    try:
-        return ask_as(read_settings(), method, path, as_user, **options)
-    except TellergateError as error:
-        fail(error, as_json=as_json)
+    return ask_or_fail("POST", path, as_user, as_json=as_json)
 
 
 def _show_change(row: dict[str, Any], *, as_json: bool) -> None:

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from domain.errors import TellergateError
+from serving.cli.calls import ask_as
 from serving.cli.output import fail, print_json, print_line
-from serving.cli.reconcile import AsUser, Json, ask_as
+from serving.cli.reconcile import AsUser, Json
 from serving.settings import read_settings
 
 reveals_app = typer.Typer(name="reveals", help="Who was shown which customer's values, and why.", no_args_is_help=True)

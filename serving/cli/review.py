@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from domain.errors import NotFound, TellergateError
-from domain.ids import require_id
 from domain.money import Money, render_money
+from serving.cli.calls import ask_as, ask_or_fail, require_id_or_fail
 from serving.cli.output import fail, print_json, print_line
-from serving.cli.reconcile import AsUser, Json, ask_as
+from serving.cli.reconcile import AsUser, Json
 from serving.settings import read_settings
 
 review_app = typer.Typer(name="review", help="What the gate sent to a person.", no_args_is_help=True)
@@ -28,7 +28,7 @@ Key = Annotated[str | None, typer.Option("--idempotency-key", help="Same key, sa
 @review_app.command("list")
 def list_reviews(as_user: AsUser = None, as_json: Json = False) -> None:
     """List what waits: escalated first, then the riskiest; three and more alike of one source are one line."""
-    answer = _ask("GET", "/api/v1/reviews", as_user, as_json=as_json)
+    answer = ask_or_fail("GET", "/api/v1/reviews", as_user, as_json=as_json)
     if as_json:
         print_json(answer)
         return
@@ -98,7 +98,7 @@ def refuse(
 @review_app.command("stats")
 def stats(as_user: AsUser = None, as_json: Json = False) -> None:
     """Show how often people overruled each rule and model, and how fast each person answered."""
-    answer = _ask("GET", "/api/v1/reviews/stats", as_user, as_json=as_json)
+    answer = ask_or_fail("GET", "/api/v1/reviews/stats", as_user, as_json=as_json)
     if as_json:
         print_json(answer)
         return
@@ -141,9 +141,9 @@ def _answer(
     review_id: str, verdict: str, *, digest: str | None, reason: str, key: str | None, as_user: str | None, as_json: bool
 ) -> None:
     read = digest or str(_find(review_id, as_user, as_json=as_json)["decision"]["action_digest"])
-    answer = _ask(
+    answer = ask_or_fail(
         "POST",
-        f"/api/v1/reviews/{_require(review_id, as_json=as_json)}/{verdict}",
+        f"/api/v1/reviews/{require_id_or_fail(review_id, 'rev', as_json=as_json)}/{verdict}",
         as_user,
         as_json=as_json,
         json={"action_digest": read, "reason": reason},
@@ -161,8 +161,8 @@ def _answer(
 
 
 def _find(review_id: str, as_user: str | None, *, as_json: bool) -> dict[str, Any]:
-    wanted = _require(review_id, as_json=as_json)
-    items = _ask("GET", "/api/v1/reviews", as_user, as_json=as_json)["items"]
+    wanted = require_id_or_fail(review_id, "rev", as_json=as_json)
+    items = ask_or_fail("GET", "/api/v1/reviews", as_user, as_json=as_json)["items"]
     found: dict[str, Any] | None = next((item for item in items if (item["review"] or {}).get("review_id") == wanted), None)
     if found is None:
         fail(NotFound(f"no open review {wanted}: it was answered, or its time is over", code="review_not_open"), as_json=as_json)
@@ -170,7 +170,9 @@ def _find(review_id: str, as_user: str | None, *, as_json: bool) -> dict[str, An
 
 
 def _change_claim(review_id: str, act: str, as_user: str | None, *, as_json: bool) -> None:
-    answer = _ask("POST", f"/api/v1/reviews/{_require(review_id, as_json=as_json)}/{act}", as_user, as_json=as_json)
+    answer = ask_or_fail(
+        "POST", f"/api/v1/reviews/{require_id_or_fail(review_id, 'rev', as_json=as_json)}/{act}", as_user, as_json=as_json
+    )
     if as_json:
         print_json(answer)
     elif answer["claimed_by"]:
@@ -199,17 +201,3 @@ def _money(amount_minor: int, currency: str) -> str:
 
 def _by(derivation: str | None) -> str:
     return f", by {derivation}" if derivation else ""
-
-
-def _require(review_id: str, *, as_json: bool) -> str:
-    try:
-        return require_id(review_id, "rev")
-    except TellergateError as error:
-        fail(error, as_json=as_json)
-
-
-def _ask(method: str, path: str, as_user: str | None, *, as_json: bool, **options: Any) -> dict[str, Any]:
-    try:
-        return ask_as(read_settings(), method, path, as_user, **options)
-    except TellergateError as error:
-        fail(error, as_json=as_json)

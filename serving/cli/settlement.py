@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from domain.errors import InvalidInput, TellergateError
+from serving.cli.calls import ask_as
 from serving.cli.output import fail, print_json, print_line
-from serving.cli.reconcile import AsUser, Json, ask_as, print_quarantined, upload
+from serving.cli.reconcile import AsUser, Json, print_quarantined, upload
 from serving.settings import read_settings
 
 SettlementFormat = Literal["jsonl", "csv"]

@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from serving.cli import digest, freeze, review
+from serving.cli import calls, digest, review
 from serving.cli.app import app
 from serving.cli.client import ApiProblem
 from tests.integration.edge.world import ROOT, EdgeWorld
@@ -36,7 +36,7 @@ def run(world: EdgeWorld, monkeypatch: pytest.MonkeyPatch) -> Run:
         body: dict[str, Any] = answer.json()
         return body
 
-    for module in (review, freeze, digest):
+    for module in (calls, review, digest):
         monkeypatch.setattr(module, "ask_as", ask)
     return lambda *arguments: CliRunner().invoke(app, list(arguments))
 

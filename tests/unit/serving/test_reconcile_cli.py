@@ -11,7 +11,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from domain.errors import InvalidInput
-from serving.cli import cases, reconcile, settlement
+from serving.cli import calls, reconcile, settlement
 from serving.cli.app import app
 from serving.cli.settlement import require_reference
 
@@ -39,7 +39,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return {"items": [], "next_after": None, "accounts": [], "breaks": [], "ageing": [], "batches": []}
 
     monkeypatch.setattr(reconcile, "upload", upload)
-    for module in (reconcile, cases, settlement):
+    for module in (calls, settlement):
         monkeypatch.setattr(module, "ask_as", ask)
     return seen
 
